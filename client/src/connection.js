@@ -1,0 +1,400 @@
+// The session with the server: handshake, the cycle of connects, advice, and what follows a failure.
+
+import { NO_ADVICE, heed } from "./advice.js";
+import { EnckeError, refusal } from "./errors.js";
+import { Line } from "./line.js";
+import { isUnknownSession } from "./outbox.js";
+import { farewell } from "./page.js";
+import { Patience, Slept } from "./patience.js";
+import { delay } from "./retry.js";
+import { askForToken } from "./token.js";
+import { TransportError } from "./transport/error.js";
+
+/** For every answer, a connect's own holding aside (`maxNetworkDelay` of other clients). */
+const NETWORK_MS = 10_000;
+
+/** @typedef {"idle" | "connecting" | "connected" | "waiting" | "disconnected"} State */
+
+/**
+ * @typedef {object} Hooks
+ * @property {(state: State, transport: string | undefined, reason: string) => void} state
+ * @property {() => void} session a new one began: nothing is subscribed
+ * @property {(message: Record<string, any>) => void} deliver
+ * @property {(error: EnckeError) => void} ended
+ */
+
+/** The server does not know the session, and a handshake may begin another one. */
+class SessionUnknown extends EnckeError {}
+
+export class Connection {
+  #url;
+  #around;
+  #timers;
+  #line;
+  #chooser;
+  #outbox;
+  #token;
+  #hooks;
+  #patience;
+  /** The run in progress; what belongs to an earlier one ends by itself. @type {object | undefined} */
+  #run;
+  /** @type {string | undefined} */
+  #clientId;
+  #advice = NO_ADVICE;
+  /** Whether the last connect on this carrier was answered well: the next may be held. */
+  #steady = false;
+  /** Whether a connect of this session ever was. */
+  #settled = false;
+  #tries = 0;
+  #notBefore = 0;
+  #sends = 0;
+  #batches = 0;
+  #pumping = false;
+  #hidden = false;
+  /** @type {Promise<void> | undefined} */
+  #leaving;
+  /** @type {string | undefined} */
+  #connectId;
+  /** The transport of the last event. @type {string | undefined} */
+  #said;
+
+  /** @type {State} */
+  state = "idle";
+
+  /**
+   * @param {object} parts
+   * @param {string} parts.url
+   * @param {import("./surroundings.js").Surroundings} parts.around
+   * @param {import("./timers.js").Timers} parts.timers
+   * @param {import("./chooser.js").Chooser} parts.chooser
+   * @param {import("./outbox.js").Outbox} parts.outbox
+   * @param {import("./token.js").Token} parts.token
+   * @param {Hooks} parts.hooks
+   */
+  constructor({ url, around, timers, chooser, outbox, token, hooks }) {
+    this.#url = url;
+    this.#around = around;
+    this.#timers = timers;
+    this.#chooser = chooser;
+    this.#outbox = outbox;
+    this.#token = token;
+    this.#hooks = hooks;
+    this.#patience = new Patience(timers);
+    this.#line = new Line(url, around, timers, chooser, this.#patience);
+    this.#line.onmessages = (messages) => this.#hear(messages);
+    this.#line.onlost = (error) => this.#lose(error);
+  }
+
+  get running() {
+    return this.#run !== undefined;
+  }
+
+  /** Sees every message, both ways. @param {import("./line.js").Traffic | undefined} see */
+  set ontraffic(see) {
+    this.#line.ontraffic = see;
+  }
+
+  /** The name of the transport in use. */
+  get transport() {
+    return this.#line.carrier?.type;
+  }
+
+  start() {
+    if (this.#run) return;
+    const run = (this.#run = {});
+    this.#say("connecting", "the client was used");
+    void this.#cycle(run);
+  }
+
+  /** Sends what waits, at the end of this turn of the event loop. */
+  pump() {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#send();
+    });
+  }
+
+  /** @param {() => void} run what it publishes is sent after it, and together */
+  batch(run) {
+    this.#batches++;
+    try {
+      run();
+    } finally {
+      this.#batches--;
+      this.pump();
+    }
+  }
+
+  /** Sends what waits, tells the server, and ends. */
+  disconnect() {
+    const run = this.#run;
+    if (!run) return Promise.resolve();
+    // Not before it is known that the client is leaving.
+    return (this.#leaving ??= Promise.resolve().then(() => this.#leave(run)));
+  }
+
+  /** @param {object} run */
+  async #leave(run) {
+    const late = (/** @type {Error} */ error) => this.#patience.refuse("drained", error);
+    try {
+      if (this.#clientId && this.#outbox.size > 0) await this.#patience.expect("drained", NETWORK_MS, "the rest", late);
+      if (this.#clientId && this.#line.carrier?.open) await this.#ask("/meta/disconnect", {}, NETWORK_MS);
+    } catch {
+      // The session ends by its grace.
+    }
+    // Whoever heard of the end may have begun anew.
+    if (this.#run === run) this.#end("disconnect() was called");
+  }
+
+  /** The page runs again: what is overdue is looked at now, and nobody waits longer. */
+  wake() {
+    this.#hidden = false;
+    this.#timers.check();
+    if (this.#line.carrier) return;
+    this.#tries = 0;
+    this.#patience.settle("pause", undefined);
+  }
+
+  /** The network came back: what was connected over the old one is not waited for. */
+  online() {
+    this.#chooser.forget();
+    if (this.#line.carrier) this.#line.drop(this.#line.carrier, new Slept("the network has changed"), false);
+    else this.wake();
+  }
+
+  /** The page goes. If it comes back, it begins anew. */
+  hide() {
+    this.#hidden = true;
+    const carrier = this.#line.carrier;
+    if (this.#clientId && carrier) {
+      const { message } = this.#message("/meta/disconnect", {});
+      farewell(this.#around, this.#url, JSON.stringify([message]), carrier.type);
+    }
+    this.#clientId = undefined;
+    this.#line.drop(carrier, new TransportError("the page was hidden"), false);
+  }
+
+  /** @param {object} run */
+  async #cycle(run) {
+    while (this.#run === run) {
+      try {
+        await this.#turn();
+      } catch (error) {
+        if (this.#run === run) await this.#recover(/** @type {Error} */ (error)).catch(() => {});
+      }
+    }
+  }
+
+  async #turn() {
+    if (!this.#line.carrier) {
+      await this.#line.open();
+      this.pump();
+    }
+    if (!this.#clientId) await this.#handshake();
+    if (this.#line.carrier && this.#clientId) await this.#connect();
+  }
+
+  async #handshake() {
+    const token = await askForToken(this.#token, this.#patience);
+    const fields = {
+      version: "1.0",
+      minimumVersion: "1.0",
+      supportedConnectionTypes: this.#chooser.names,
+      ...(token === undefined ? {} : { ext: { encke: { token } } }),
+    };
+    const reply = await this.#ask("/meta/handshake", fields, NETWORK_MS);
+    if (reply.advice) this.#advice = heed(reply.advice);
+    if (reply.successful !== true) {
+      const refused = refusal(reply, "the handshake");
+      if (this.#advice.reconnect === "none") return this.#end(refused.message, refused);
+      throw refused;
+    }
+    if (typeof reply.clientId !== "string") throw new TransportError("the server shook hands without a clientId");
+    this.#clientId = reply.clientId;
+    this.#settled = false;
+    this.#steady = false;
+    this.#chooser.offered(reply.supportedConnectionTypes);
+    this.#hooks.session();
+    const { carrier } = this.#line;
+    if (carrier && !this.#chooser.speaks(carrier.type)) {
+      this.#line.drop(carrier, new TransportError(`the server does not speak ${carrier.type}`), false);
+    }
+    this.pump();
+  }
+
+  async #connect() {
+    const { transport: type } = this;
+    // Held at once, a first connect would leave the page for 30 s without knowing whether it is connected.
+    const held = this.#steady ? this.#advice.timeout : 0;
+    const fields = { connectionType: type, ...(this.#steady ? {} : { advice: { timeout: 0 } }) };
+    const reply = await this.#ask("/meta/connect", fields, held + NETWORK_MS);
+    if (reply.advice) this.#advice = heed(reply.advice);
+    const { reconnect, interval } = this.#advice;
+    this.#notBefore = this.#timers.now() + interval;
+    if (reply.successful === true) {
+      this.#tries = 0;
+      this.#settled = true;
+      this.#steady = true;
+      this.#say("connected", "the server answered");
+    } else {
+      this.#steady = false;
+      const refused = refusal(reply, "a connect");
+      if (reconnect === "none") return this.#end(refused.message, refused);
+      if (reconnect === "handshake" || isUnknownSession(reply)) throw this.#forget(refused.message);
+      this.#say("waiting", refused.message);
+    }
+    if (reconnect === "none") return this.#end("the server said not to come back");
+    if (reply.successful === true && reconnect === "handshake") throw this.#forget("the server asked for a handshake");
+    const wait = reply.successful === true ? interval : Math.max(interval, delay(++this.#tries, this.#around.random));
+    if (wait > 0) await this.#patience.pause(wait);
+    const { carrier } = this.#line;
+    if (carrier && carrier.type === type && this.#sends === 0 && this.#chooser.hasBetterThan(type)) {
+      this.#line.drop(carrier, new TransportError(`${type} gives way to a better transport`), false);
+      this.#say("connecting", "a better transport may work again");
+    }
+  }
+
+  /**
+   * What to do after a failure: at once with another transport, or after a pause.
+   * @param {Error} error
+   */
+  async #recover(error) {
+    const isUnknown = error instanceof SessionUnknown;
+    if (!isUnknown) this.#line.drop(this.#line.carrier, error, false);
+    if (this.#hidden) {
+      this.#say("waiting", error.message);
+      return this.#patience.pause(Infinity);
+    }
+    const atOnce = isUnknown
+      ? this.#settled
+      : error instanceof Slept || (error instanceof TransportError && error.left) || this.#chooser.hasUntried;
+    const wait = Math.max(this.#notBefore - this.#timers.now(), atOnce ? 0 : delay(++this.#tries, this.#around.random));
+    if (!this.#chooser.hasUntried || error instanceof Slept) this.#chooser.again();
+    if (wait <= 0) return this.#say("connecting", error.message);
+    this.#say("waiting", error.message);
+    await this.#patience.pause(wait);
+    this.#say("connecting", error.message);
+  }
+
+  /** @param {string} why */
+  #forget(why) {
+    this.#clientId = undefined;
+    this.#steady = false;
+    return new SessionUnknown("transport", why);
+  }
+
+  /**
+   * @param {string} why
+   * @param {EnckeError} [refused]
+   */
+  #end(why, refused) {
+    if (!this.#run) return;
+    // The server answers a disconnect by telling the held connect not to come back.
+    const reason = this.#leaving ? "disconnect() was called" : why;
+    const error = refused ?? new EnckeError("disconnected", `the client is disconnected: ${reason}`);
+    this.#run = undefined;
+    this.#leaving = undefined;
+    this.#clientId = undefined;
+    this.#advice = NO_ADVICE;
+    this.#tries = this.#notBefore = 0;
+    this.#outbox.clear(error);
+    this.#line.drop(this.#line.carrier, error, false);
+    this.#patience.fail(error);
+    this.#hooks.ended(error);
+    this.#say("disconnected", reason);
+  }
+
+  /** @param {Record<string, any>[]} messages */
+  #hear(messages) {
+    let unknown = false;
+    for (const message of messages) {
+      if (!this.#run) return; // a handler has ended it
+      if (typeof message.successful === "boolean") unknown = this.#hearReply(message) || unknown;
+      else if (!message.channel.startsWith("/meta/")) this.#hooks.deliver(message);
+    }
+    if (unknown && this.#clientId) {
+      this.#patience.refuse(this.#connectId, this.#forget("the server does not know the session any more"));
+    }
+    if (this.#outbox.size === 0) this.#patience.settle("drained", undefined);
+  }
+
+  /**
+   * @param {Record<string, any>} reply
+   * @returns {boolean} whether it says that the session is no more
+   */
+  #hearReply(reply) {
+    if (this.#patience.settle(String(reply.id), reply)) return false;
+    // To a connect or handshake that nobody awaits any more: of another session, perhaps.
+    if (reply.channel === "/meta/connect" || reply.channel === "/meta/handshake") return false;
+    const unknown = this.#outbox.answer(reply);
+    if (unknown !== undefined) return unknown === this.#clientId;
+    if (!reply.advice) return false;
+    this.#advice = heed(reply.advice);
+    if (this.#advice.reconnect === "none") this.#end("the server said not to come back");
+    return this.#advice.reconnect === "handshake";
+  }
+
+  /** @param {Error} error */
+  #lose(error) {
+    this.#steady = false;
+    this.#outbox.lost(error.message);
+  }
+
+  /**
+   * @param {string} channel
+   * @param {Record<string, unknown>} fields
+   * @param {number} ms
+   * @returns {Promise<Record<string, any>>}
+   */
+  #ask(channel, fields, ms) {
+    const { carrier } = this.#line;
+    if (!carrier) throw new TransportError("the connection is lost");
+    const { id, message } = this.#message(channel, fields);
+    if (channel === "/meta/connect") this.#connectId = id;
+    const late = (/** @type {TransportError} */ error) => this.#line.drop(carrier, error, true);
+    const reply = this.#patience.expect(id, ms, `the answer to ${channel}`, late);
+    this.#line.write(JSON.stringify([message]));
+    return reply;
+  }
+
+  /**
+   * @param {string} channel
+   * @param {Record<string, unknown>} fields
+   */
+  #message(channel, fields) {
+    const id = String(this.#outbox.nextId());
+    const session = this.#clientId ? { clientId: this.#clientId } : {};
+    return { id, message: { channel, id, ...session, ...fields } };
+  }
+
+  #send() {
+    const carrier = this.#line.carrier;
+    if (!carrier?.open || !this.#clientId || this.#batches > 0) return;
+    while (this.#sends < carrier.limits.sends && this.#outbox.hasWaiting && this.#line.carrier === carrier) {
+      let cancel = () => {};
+      const batch = this.#outbox.take(carrier.limits, this.#clientId, () => {
+        cancel();
+        this.#sends--;
+        this.pump();
+      });
+      if (!batch) continue;
+      this.#sends++;
+      cancel = this.#patience.watch(NETWORK_MS, "the answer to a batch", (error) => this.#line.drop(carrier, error, true));
+      this.#line.write(batch.text);
+    }
+  }
+
+  /**
+   * @param {State} state
+   * @param {string} reason
+   */
+  #say(state, reason) {
+    const { transport } = this;
+    if (state === this.state && transport === this.#said) return;
+    this.state = state;
+    this.#said = transport;
+    this.#hooks.state(state, transport, reason);
+  }
+}

@@ -1,0 +1,297 @@
+// What waits to be sent, and what was sent and waits for its answer.
+//
+// Bounds: 20,000 messages or 16 MiB that wait; one more is refused with `outbox_full`. What was not sent yet survives
+// the loss of a connection. What was sent and not answered is rejected with `unanswered`, because to send it again
+// could deliver it twice; only subscriptions are repeated, since a second one changes nothing.
+
+import { EnckeError, refusal } from "./errors.js";
+import { utf8 } from "./transport/error.js";
+
+const MESSAGES = 20_000;
+const BYTES = 16 * 1024 * 1024;
+/** The server's limits of a message. */
+const MESSAGE_BYTES = 64 * 1024;
+const DEPTH = 128;
+
+/**
+ * @typedef {object} Entry
+ * @property {number} id
+ * @property {string} channel
+ * @property {string} rest the fields after `clientId`, from the comma
+ * @property {number} bytes
+ * @property {boolean} meta
+ * @property {boolean} again was sent to a session that the server did not know
+ * @property {Batch | undefined} batch
+ * @property {(reply: Record<string, any>) => void} resolve
+ * @property {(error: Error) => void} reject
+ */
+
+/** What was sent together. @typedef {{ left: number, text: string, clientId: string, done: () => void }} Batch */
+
+export class Outbox {
+  /** @type {Entry[]} */
+  #waiting = [];
+  /** @type {Map<string, Entry>} */
+  #sent = new Map();
+  /** The newest that asks about a pattern, by `rest`. @type {Map<string, Entry>} */
+  #asking = new Map();
+  #bytes = 0;
+  #ids = 0;
+
+  /** Messages that wait or are unanswered. */
+  get size() {
+    return this.#waiting.length + this.#sent.size;
+  }
+
+  get hasWaiting() {
+    return this.#waiting.length > 0;
+  }
+
+  /** An id that no other message of this client has. */
+  nextId() {
+    return ++this.#ids;
+  }
+
+  /**
+   * Adds a publication; the promise is that of its acknowledgement.
+   * @param {string} channel
+   * @param {unknown} data
+   * @param {AbortSignal} [signal] takes it back while it has not been sent
+   * @returns {Promise<void>}
+   */
+  publish(channel, data, signal) {
+    const json = encode(data);
+    const rest = `,"data":${json}}`;
+    const bytes = utf8(json) + channel.length + 80;
+    if (bytes > MESSAGE_BYTES) {
+      const error = `the message for ${channel} has ${bytes} bytes with its envelope, and the limit is ${MESSAGE_BYTES}`;
+      return Promise.reject(new EnckeError("too_large", error));
+    }
+    if (this.size >= MESSAGES || this.#bytes + bytes > BYTES) {
+      const error = `${this.size} messages (${this.#bytes} bytes) wait to be sent or answered already: await some`;
+      return Promise.reject(new EnckeError("outbox_full", error));
+    }
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const entry = this.#entry(channel, rest, bytes, false, () => resolve(), reject);
+      this.#waiting.push(entry);
+      if (!signal) return;
+      const abort = () => {
+        const place = this.#waiting.indexOf(entry);
+        if (place < 0) return;
+        this.#waiting.splice(place, 1);
+        this.#settle(entry).reject(signal.reason);
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      const { resolve: ok, reject: no } = entry;
+      entry.resolve = (reply) => (signal.removeEventListener("abort", abort), ok(reply));
+      entry.reject = (error) => (signal.removeEventListener("abort", abort), no(error));
+    });
+  }
+
+  /**
+   * Adds a subscribe or unsubscribe of `pattern`, which takes the place of one that waits: a page that often changes its
+   * mind while there is no connection would have no bound otherwise.
+   * @param {"/meta/subscribe" | "/meta/unsubscribe"} channel
+   * @param {string} pattern
+   * @param {(reply: Record<string, any>) => void} resolve
+   * @param {(error: Error) => void} reject
+   */
+  meta(channel, pattern, resolve, reject) {
+    const rest = `,"subscription":${JSON.stringify(pattern)}}`;
+    const before = this.#asking.get(rest);
+    const place = before ? this.#waiting.indexOf(before) : -1;
+    if (before && place >= 0) {
+      this.#waiting.splice(place, 1);
+      this.#void(before);
+    }
+    const entry = this.#entry(channel, rest, rest.length + 100, true, resolve, reject);
+    this.#asking.set(rest, entry);
+    this.#waiting.push(entry);
+  }
+
+  /**
+   * Takes what fits into one `send`; undefined when nothing waits.
+   * @param {import("./transport/index.js").Limits} limits
+   * @param {string} clientId
+   * @param {() => void} done called when the last of them is answered or given up
+   * @returns {Batch | undefined}
+   */
+  take(limits, clientId, done) {
+    /** @type {string[]} */
+    const texts = [];
+    const batch = { left: 0, text: "", clientId, done };
+    let size = 2;
+    let taken = 0;
+    for (; taken < this.#waiting.length && texts.length < limits.messages; taken++) {
+      const entry = this.#waiting[taken];
+      const { channel, id, rest } = entry;
+      const text = `{"channel":${JSON.stringify(channel)},"id":"${id}","clientId":${JSON.stringify(clientId)}${rest}`;
+      const measured = limits.measure(text) + 3;
+      if (size + measured > limits.size && texts.length === 0) {
+        const error = `the message for ${channel} is too large for this transport: ${measured} of ${limits.size}`;
+        this.#settle(entry).reject(new EnckeError("too_large", error));
+        continue;
+      }
+      if (size + measured > limits.size) break;
+      size += measured;
+      texts.push(text);
+      batch.left++;
+      entry.batch = batch;
+      this.#sent.set(String(id), entry);
+    }
+    this.#waiting.splice(0, taken);
+    if (texts.length === 0) return undefined;
+    batch.text = `[${texts.join(",")}]`;
+    return batch;
+  }
+
+  /**
+   * Settles what `reply` answers.
+   * @param {Record<string, any>} reply
+   * @returns {string | undefined} the clientId of the session that the server did not know; the message waits again
+   */
+  answer(reply) {
+    const entry = this.#sent.get(String(reply.id));
+    if (!entry) return undefined;
+    this.#sent.delete(String(reply.id));
+    if (isUnknownSession(reply) && !entry.again) {
+      const clientId = entry.batch?.clientId;
+      entry.again = true;
+      this.#leaveBatch(entry);
+      this.#waiting.push(entry);
+      this.#waiting.sort((one, other) => one.id - other.id);
+      return clientId;
+    }
+    this.#settle(entry);
+    if (reply.successful === true) entry.resolve(reply);
+    else entry.reject(refusal(reply, describe(entry)));
+    return undefined;
+  }
+
+  /**
+   * The connection is lost with what was on its way.
+   * @param {string} why
+   */
+  lost(why) {
+    for (const entry of [...this.#sent.values()]) {
+      this.#sent.delete(String(entry.id));
+      if (entry.meta) {
+        this.#leaveBatch(entry);
+        this.#waiting.push(entry);
+        continue;
+      }
+      const error = `the connection was lost (${why}) before the server answered ${describe(entry)}: it may have arrived`;
+      this.#settle(entry).reject(new EnckeError("unanswered", error));
+    }
+    this.#waiting.sort((one, other) => one.id - other.id);
+  }
+
+  /** A new session begins: what the old one was asked about its subscriptions is void. */
+  forgetMeta() {
+    const isMeta = (/** @type {Entry} */ { meta }) => meta;
+    const ended = [...this.#sent.values(), ...this.#waiting].filter(isMeta);
+    this.#waiting = this.#waiting.filter(({ meta }) => !meta);
+    for (const entry of ended) {
+      this.#sent.delete(String(entry.id));
+      this.#void(entry);
+    }
+  }
+
+  /** Puts everything that was added since `mark` (an id) before what waited already. @param {number} mark */
+  advance(mark) {
+    const isNew = (/** @type {Entry} */ { id }) => id > mark;
+    this.#waiting = [...this.#waiting.filter(isNew), ...this.#waiting.filter((entry) => !isNew(entry))];
+  }
+
+  /** The newest id. */
+  get mark() {
+    return this.#ids;
+  }
+
+  /** Gives everything up. @param {Error} error */
+  clear(error) {
+    const all = [...this.#sent.values(), ...this.#waiting];
+    this.#sent.clear();
+    this.#waiting = [];
+    for (const entry of all) this.#settle(entry).reject(error);
+  }
+
+  /**
+   * @param {string} channel
+   * @param {string} rest
+   * @param {number} bytes
+   * @param {boolean} meta
+   * @param {(reply: Record<string, any>) => void} resolve
+   * @param {(error: Error) => void} reject
+   * @returns {Entry}
+   */
+  #entry(channel, rest, bytes, meta, resolve, reject) {
+    this.#bytes += bytes;
+    return { id: this.nextId(), channel, rest, bytes, meta, again: false, batch: undefined, resolve, reject };
+  }
+
+  /** A subscribe or unsubscribe that no answer is awaited of. @param {Entry} entry */
+  #void(entry) {
+    this.#settle(entry);
+    // Nothing is heard by it any more.
+    if (entry.channel === "/meta/unsubscribe") entry.resolve({ successful: true });
+  }
+
+  /** @param {Entry} entry */
+  #settle(entry) {
+    if (this.#asking.get(entry.rest) === entry) this.#asking.delete(entry.rest);
+    this.#bytes -= entry.bytes;
+    this.#leaveBatch(entry);
+    return entry;
+  }
+
+  /** @param {Entry} entry */
+  #leaveBatch(entry) {
+    const { batch } = entry;
+    entry.batch = undefined;
+    if (batch && --batch.left === 0) batch.done();
+  }
+}
+
+/**
+ * 402 in Bayeux 1.0, 401 from Faye.
+ * @param {Record<string, any>} reply
+ */
+export function isUnknownSession(reply) {
+  return reply.successful !== true && /^40[12]:/.test(String(reply.error));
+}
+
+/** @param {Entry} entry */
+function describe({ channel, rest }) {
+  if (!channel.startsWith("/meta/")) return `a message for ${channel}`;
+  return `to ${channel.slice("/meta/".length)} ${rest.slice(',"subscription":'.length, -1)}`;
+}
+
+/** @param {unknown} data */
+function encode(data) {
+  let json;
+  try {
+    json = JSON.stringify(data);
+  } catch (cause) {
+    throw new EnckeError("data_invalid", `the data cannot be written as JSON: ${/** @type {Error} */ (cause).message}`);
+  }
+  if (json === undefined) {
+    throw new EnckeError("data_invalid", `${typeof data} is no JSON value; to publish nothing, publish null`);
+  }
+  if (json.length > 2 * DEPTH && tooDeep(json)) {
+    throw new EnckeError("data_invalid", `the data is nested more than ${DEPTH} levels deep`);
+  }
+  return json;
+}
+
+/** One such message would have the server refuse its whole batch. @param {string} json */
+function tooDeep(json) {
+  let depth = 1; // the message itself
+  for (const [sign] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (sign === "[" || sign === "{") depth++;
+    else if (sign === "]" || sign === "}") depth--;
+    if (depth > DEPTH) return true;
+  }
+  return false;
+}

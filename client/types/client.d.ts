@@ -1,0 +1,162 @@
+/**
+ * @typedef {object} Options
+ * @property {import("./token.js").Token} [token] sent with each handshake; a
+ *   function is asked anew each time
+ * @property {("websocket" | "long-polling" | "callback-polling")[]} [transports] which may be used, in order of
+ *   preference; all that work here unless given
+ * @property {any} [WebSocket] a WebSocket class, where there is none (Node before 22: that of npm `ws`)
+ * @property {any} [fetch] another `fetch`
+ * @property {import("./timers.js").Clock} [clock] for tests: other timers
+ * @property {() => number} [wall] for tests: another `Date.now`
+ * @property {() => number} [random] for tests: another `Math.random`
+ */
+/** @typedef {import("./connection.js").State} State */
+/** @typedef {import("./subscription.js").Handler} Handler */
+/** @typedef {import("./subscription.js").Subscription} Subscription */
+/** @typedef {CustomEvent<{ state: State, transport: string | undefined, reason: string }>} StateEvent */
+/** @typedef {CustomEvent<{ pattern: string, error: EnckeError }>} RefusalEvent */
+/**
+ * A client of a Comet server. It connects when it is first used, and stays connected until `disconnect`.
+ *
+ * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `error` with
+ * `detail` `{ pattern, error }` when the server refuses a subscription, which is also written to the console unless a
+ * listener calls `preventDefault()`.
+ */
+export class Encke extends EventTarget {
+    /**
+     * @param {string | URL} [url] of the Bayeux endpoint, relative to the page; unless given, `bayeux` beside the script
+     *   `encke.js` that the page has loaded
+     * @param {Options} [options]
+     */
+    constructor(url?: string | URL, options?: Options);
+    /** Where the server is. */
+    url: string;
+    /**
+     * @overload
+     * @param {"state"} type
+     * @param {(event: StateEvent) => void} listener
+     * @param {boolean | AddEventListenerOptions} [options]
+     * @returns {void}
+     */
+    addEventListener(type: "state", listener: (event: StateEvent) => void, options?: boolean | AddEventListenerOptions | undefined): void;
+    /**
+     * @overload
+     * @param {"error"} type
+     * @param {(event: RefusalEvent) => void} listener
+     * @param {boolean | AddEventListenerOptions} [options]
+     * @returns {void}
+     */
+    addEventListener(type: "error", listener: (event: RefusalEvent) => void, options?: boolean | AddEventListenerOptions | undefined): void;
+    /**
+     * @overload
+     * @param {string} type
+     * @param {EventListenerOrEventListenerObject | null} listener
+     * @param {boolean | AddEventListenerOptions} [options]
+     * @returns {void}
+     */
+    addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions | undefined): void;
+    /** `idle` before the first use, `waiting` between two tries, `disconnected` for good. @returns {State} */
+    get state(): State;
+    /** The transport in use: `websocket`, `long-polling`, `callback-polling`, or undefined while there is none. */
+    get transport(): string | undefined;
+    /**
+     * Connects, also after `disconnect`. The promise is fulfilled when the server has answered, however long that
+     * takes, and rejected when the client is disconnected before.
+     * @returns {Promise<void>}
+     */
+    connect(): Promise<void>;
+    /**
+     * Calls `handler` with `{ data, channel, id, position }` for every message that matches `pattern`. It stays
+     * subscribed over reconnects and new sessions. What a handler throws is reported as an uncaught error and stops
+     * nothing.
+     * @param {string} pattern a channel, or one that ends in `*` (one segment) or `**` (one or more)
+     * @param {Handler} handler
+     * @param {{ signal?: AbortSignal }} [options] aborting `signal` unsubscribes
+     * @returns {Subscription}
+     */
+    subscribe(pattern: string, handler: Handler, { signal }?: {
+        signal?: AbortSignal;
+    }): Subscription;
+    /**
+     * Publishes `data`, any JSON value, as it is at the moment of the call. What cannot be sent now waits until it can.
+     * The promise is fulfilled when the server has acknowledged the message, and rejected with an `EnckeError` otherwise.
+     * @param {string} channel
+     * @param {unknown} data
+     * @param {{ signal?: AbortSignal }} [options] aborting `signal` takes the message back while it waits
+     * @returns {Promise<void>}
+     */
+    publish(channel: string, data: unknown, { signal }?: {
+        signal?: AbortSignal;
+    }): Promise<void>;
+    /**
+     * What `run` publishes and subscribes is sent together when it returns. (What happens in one turn of the event loop
+     * is sent together anyway.)
+     * @param {() => void} run
+     */
+    batch(run: () => void): void;
+    /**
+     * The messages that match `pattern`, for `for await`, from the moment the loop begins. A loop that falls more than
+     * `buffer` (1,000) messages behind ends with an `EnckeError` (`overflow`); leaving the loop unsubscribes.
+     * @param {string} pattern
+     * @param {{ signal?: AbortSignal, buffer?: number }} [options]
+     */
+    messages(pattern: string, options?: {
+        signal?: AbortSignal;
+        buffer?: number;
+    }): AsyncGenerator<import("./subscription.js").Delivery, void, void>;
+    /**
+     * Sends what waits (for at most 10 s), ends the session and every subscription. `connect` begins anew.
+     * @returns {Promise<void>}
+     */
+    disconnect(): Promise<void>;
+    /**
+     * Opens the inspector, a drawer in the page that lists every message both ways. Again, it closes it.
+     */
+    debug(): void;
+    #private;
+}
+export type Options = {
+    /**
+     * sent with each handshake; a
+     * function is asked anew each time
+     */
+    token?: import("./token.js").Token;
+    /**
+     * which may be used, in order of
+     * preference; all that work here unless given
+     */
+    transports?: ("callback-polling" | "long-polling" | "websocket")[] | undefined;
+    /**
+     * a WebSocket class, where there is none (Node before 22: that of npm `ws`)
+     */
+    WebSocket?: any;
+    /**
+     * another `fetch`
+     */
+    fetch?: any;
+    /**
+     * for tests: other timers
+     */
+    clock?: import("./timers.js").Clock | undefined;
+    /**
+     * for tests: another `Date.now`
+     */
+    wall?: (() => number) | undefined;
+    /**
+     * for tests: another `Math.random`
+     */
+    random?: (() => number) | undefined;
+};
+export type State = import("./connection.js").State;
+export type Handler = import("./subscription.js").Handler;
+export type Subscription = import("./subscription.js").Subscription;
+export type StateEvent = CustomEvent<{
+    state: State;
+    transport: string | undefined;
+    reason: string;
+}>;
+export type RefusalEvent = CustomEvent<{
+    pattern: string;
+    error: EnckeError;
+}>;
+import { EnckeError } from "./errors.js";

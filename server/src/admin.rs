@@ -1,0 +1,111 @@
+//! What operators and applications ask on the internal listener: is it alive, is it ready, what are the figures; and
+//! the server API.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bayeux::{Channel, ChannelKind, Draft, Payload};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::broker::Broker;
+use crate::drain::Drain;
+use crate::policy::Identity;
+
+/// `/health/live`, `/health/ready`, `/metrics` and `/api/publish`.
+pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
+    let ready = move || async move {
+        if drain.has_begun() {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+        } else {
+            (StatusCode::OK, "ready\n")
+        }
+    };
+    let metrics = broker.metrics().clone();
+    let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let limit = broker.limits().batch_bytes;
+    let publish = move |body: Bytes| async move { publish(&broker, &body).await };
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, text)], metrics.text()) }))
+        .route("/api/publish", post(publish).layer(DefaultBodyLimit::max(limit)))
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "the internal listener has /health/live, /health/ready, /metrics and /api/publish\n",
+            )
+        })
+}
+
+/// The body of `POST /api/publish`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publish<'a> {
+    /// One channel,
+    channel: Option<String>,
+    /// or several; at most as many as a batch has messages.
+    #[serde(default)]
+    channels: Vec<String>,
+    /// What is published to each of them.
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+/// Publishes the same to one or many channels: to all of them, or, when one of them cannot be, to none.
+async fn publish(broker: &Broker, body: &[u8]) -> Response {
+    let limits = broker.limits();
+    let request: Publish<'_> = match serde_json::from_slice(body) {
+        Ok(request) => request,
+        Err(why) => return error(StatusCode::BAD_REQUEST, "400::json_invalid", &why.to_string()),
+    };
+    let data = match bayeux::parse_value(request.data.get().as_bytes(), limits) {
+        Ok(data) => data,
+        Err(why) => return error(StatusCode::BAD_REQUEST, "400::json_invalid", &why.to_string()),
+    };
+    let names: Vec<String> = request.channel.into_iter().chain(request.channels).collect();
+    if names.is_empty() || names.len() > limits.batch_messages {
+        let why = format!("name a channel, or up to {} channels", limits.batch_messages);
+        return error(StatusCode::BAD_REQUEST, "400::channel_missing", &why);
+    }
+    let mut channels = Vec::with_capacity(names.len());
+    for name in names {
+        match Channel::parse_within(&name, &limits.channel) {
+            Ok(channel) if channel.kind() == ChannelKind::Broadcast => channels.push(channel),
+            Ok(_) => {
+                let why = "channels below /meta and /service are not routed";
+                return error(StatusCode::FORBIDDEN, &format!("403:{name}:publish_denied"), why);
+            }
+            Err(why) => {
+                return error(StatusCode::BAD_REQUEST, "405::channel_invalid", &format!("{name:?}: {why}"));
+            }
+        }
+    }
+    let mut published = Vec::with_capacity(channels.len());
+    for channel in channels {
+        let draft = Draft { channel: channel.clone(), id: None, payload: Payload::Json(data.clone()) };
+        match broker.publish_counted(&Identity::default(), draft).await {
+            Ok(done) => published.push(json!({
+                "channel": channel.as_str(),
+                "position": done.position.to_string(),
+                "sessions": done.sessions,
+            })),
+            Err(refusal) => return error(StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed"),
+        }
+    }
+    answer(StatusCode::OK, &json!({ "published": published }))
+}
+
+fn error(status: StatusCode, string: &str, why: &str) -> Response {
+    answer(status, &json!({ "error": string, "why": why }))
+}
+
+fn answer(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
+}

@@ -1,0 +1,312 @@
+//! Bayeux spoken: requests in, replies out, in the order that clients rely on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bayeux::{
+    Advice, ChannelKind, Draft, Framing, MessageId, Payload, Reconnect, Refusal, Reply, Request, RequestId,
+    SessionId, Verb,
+};
+
+use super::Broker;
+use crate::hub::{Key, Parted, Wire};
+use crate::policy::Identity;
+
+/// The longest a client may ask to have its connect held: an hour. (A held poll that long dies in some
+/// proxy; a socket may want it.)
+const LONGEST_HOLD: Duration = Duration::from_secs(3600);
+
+/// How long one batch may hold its core before others have their turn. (A request is microseconds; to wake a thousand
+/// narrow patterns with each of 256 unsubscribes is half a second.)
+const SLICE: Duration = Duration::from_millis(1);
+
+/// The session that a socket carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// In the hub.
+    pub key: Key,
+    /// On the wire.
+    pub id: SessionId,
+}
+
+/// Where a conversation takes place.
+pub struct Door {
+    /// Who is speaking.
+    pub identity: Arc<Identity>,
+    /// The socket, where the door is one: a connect may be held on it while it is read on.
+    pub wire: Option<Arc<Wire>>,
+    /// The session that the socket carries now.
+    pub bound: Option<Bound>,
+    /// What a session that was bound before still owed to the socket's peer. It goes out first.
+    pub owed: Option<Box<[u8]>>,
+}
+
+/// A connect that HTTP shall hold.
+#[derive(Debug)]
+pub struct Held {
+    /// Whose.
+    pub key: Key,
+    /// Its request's id.
+    pub id: Option<RequestId>,
+    /// For how long.
+    pub timeout: Duration,
+}
+
+/// Replies to the requests of one frame or body, as JSON objects.
+#[derive(Debug, Default)]
+pub struct Replies {
+    /// Handshake replies: they come first, on a socket in a frame of their own.
+    pub first: Vec<u8>,
+    /// Replies in request order.
+    pub middle: Vec<u8>,
+    /// Replies to connect and disconnect: they come last.
+    pub last: Vec<u8>,
+}
+
+impl Replies {
+    pub(super) fn add(to: &mut Vec<u8>, reply: &Reply<'_>) {
+        if !to.is_empty() {
+            to.push(b',');
+        }
+        reply.write_json(to);
+    }
+}
+
+/// What was said.
+#[derive(Debug, Default)]
+pub struct Spoken {
+    /// The replies.
+    pub replies: Replies,
+    /// The session that spoke, whose messages may ride along.
+    pub session: Option<Key>,
+    /// Instead of replies: hold this.
+    pub hold: Option<Held>,
+    /// A session began (HTTP sets its cookie).
+    pub shook_hands: bool,
+}
+
+impl Broker {
+    /// Does what the requests of one frame or one body ask, in their order.
+    pub async fn converse(&self, door: &mut Door, requests: Vec<Request>) -> Spoken {
+        let mut spoken = Spoken::default();
+        let handshake = requests.iter().position(|request| matches!(request.verb, Verb::Handshake { .. }));
+        let alone = requests.len() == 1;
+        let mut since = Instant::now();
+        for (number, request) in requests.into_iter().enumerate() {
+            // Section 4.1: what stands beside a handshake is ignored; it is told so, since clients wait for replies.
+            if handshake.is_some_and(|handshake| handshake != number) {
+                self.metrics().refused("beside_handshake");
+                let refusal = Refusal::batched_with_handshake();
+                Self::refuse(&mut spoken.replies.middle, &request, &refusal, None);
+                continue;
+            }
+            self.say(door, request, alone, &mut spoken).await;
+            if since.elapsed() >= SLICE {
+                tokio::task::yield_now().await;
+                since = Instant::now();
+            }
+        }
+        spoken
+    }
+
+    fn refuse(to: &mut Vec<u8>, request: &Request, refusal: &Refusal, advice: Option<Advice>) {
+        let channel = match &request.verb {
+            Verb::Handshake { .. } => "/meta/handshake",
+            Verb::Connect { .. } => "/meta/connect",
+            Verb::Disconnect => "/meta/disconnect",
+            Verb::Subscribe(_) => "/meta/subscribe",
+            Verb::Unsubscribe(_) => "/meta/unsubscribe",
+            Verb::Publish { channel, .. } => channel.as_str(),
+            Verb::Refused { channel, .. } => channel,
+        };
+        let mut reply = Reply::new(channel);
+        (reply.id, reply.error, reply.advice) = (request.id.as_ref(), Some(refusal), advice);
+        if let Verb::Subscribe(subscription) | Verb::Unsubscribe(subscription) = &request.verb {
+            reply.subscription = Some(subscription);
+        }
+        Replies::add(to, &reply);
+    }
+
+    async fn say(&self, door: &mut Door, request: Request, alone: bool, spoken: &mut Spoken) {
+        match &request.verb {
+            Verb::Handshake { .. } => self.handshake(door, &request, spoken).await,
+            Verb::Refused { refusal, .. } => {
+                self.metrics().refused("message");
+                Self::refuse(&mut spoken.replies.middle, &request, refusal, None);
+            }
+            Verb::Publish { .. } if request.client_id.is_none() => {
+                self.publish_request(door, request, spoken).await
+            }
+            _ => match self.session(door, &request).await {
+                Some(bound) => {
+                    spoken.session = Some(bound.key);
+                    self.say_in_session(door, bound, request, alone, spoken).await;
+                }
+                None => self.unknown(&request, spoken),
+            },
+        }
+    }
+
+    /// `402::session_unknown`, always with the advice to shake hands again.
+    fn unknown(&self, request: &Request, spoken: &mut Spoken) {
+        self.metrics().refused("session_unknown");
+        let to = match request.verb {
+            Verb::Connect { .. } | Verb::Disconnect => &mut spoken.replies.last,
+            _ => &mut spoken.replies.middle,
+        };
+        let advice = self.options().advice(Reconnect::Handshake);
+        Self::refuse(to, request, &Refusal::session_unknown(), Some(advice));
+    }
+
+    /// The live session that a request names. On a socket that carries a live session no other one may speak.
+    async fn session(&self, door: &mut Door, request: &Request) -> Option<Bound> {
+        let named = request.client_id.as_deref()?;
+        if let Some(bound) = door.bound {
+            let key = bound.key;
+            let alive = self.hub.call(key.shard.into(), move |shard| shard.touch(key)).await == Some(true);
+            if alive {
+                return (bound.id.as_str() == named).then_some(bound);
+            }
+            door.bound = None;
+        }
+        let id = SessionId::parse(named)?;
+        let find = move |shard: &mut crate::hub::Shard| shard.find(&id).filter(|key| shard.touch(*key));
+        let key = self.hub.call(id.shard().into(), find).await.flatten()?;
+        Some(Bound { key, id })
+    }
+
+    async fn say_in_session(
+        &self,
+        door: &mut Door,
+        bound: Bound,
+        request: Request,
+        alone: bool,
+        spoken: &mut Spoken,
+    ) {
+        let Bound { key, id } = bound;
+        match request.verb {
+            Verb::Connect { timeout, .. } => {
+                let timeout = timeout.map_or(self.options().timeout, Duration::from_millis).min(LONGEST_HOLD);
+                self.connect(door, bound, request.id, timeout, alone, spoken).await;
+            }
+            Verb::Disconnect => {
+                let here = door.wire.clone();
+                let disconnect = move |shard: &mut crate::hub::Shard| shard.disconnect(key, here.as_ref());
+                let gone = self.hub.call(key.shard.into(), disconnect).await.flatten();
+                door.bound = None;
+                spoken.session = None;
+                if let Some(Parted { held, owed }) = gone {
+                    door.owed = owed;
+                    if let Some(connect) = held {
+                        // Before the disconnect reply: a client closes its socket only when no connect is outstanding.
+                        let mut reply = Reply::new("/meta/connect");
+                        reply.id = connect.as_ref();
+                        reply.advice = Some(self.options().advice(Reconnect::None));
+                        Replies::add(&mut spoken.replies.last, &reply);
+                    }
+                }
+                let mut reply = Reply::new("/meta/disconnect");
+                (reply.id, reply.client_id) = (request.id.as_ref(), Some(&id));
+                Replies::add(&mut spoken.replies.last, &reply);
+            }
+            Verb::Subscribe(ref subscription) | Verb::Unsubscribe(ref subscription) => {
+                let patterns = subscription.patterns.clone();
+                let (channel, result) = match request.verb {
+                    Verb::Subscribe(_) => {
+                        ("/meta/subscribe", self.subscribe(&door.identity, key, patterns).await)
+                    }
+                    _ => ("/meta/unsubscribe", self.unsubscribe(key, patterns).await),
+                };
+                let mut reply = Reply::new(channel);
+                (reply.id, reply.client_id) = (request.id.as_ref(), Some(&id));
+                (reply.subscription, reply.error) = (Some(subscription), result.as_ref().err());
+                Replies::add(&mut spoken.replies.middle, &reply);
+            }
+            Verb::Publish { .. } => self.publish_request(door, request, spoken).await,
+            // Told apart before a session was looked for.
+            Verb::Handshake { .. } | Verb::Refused { .. } => {}
+        }
+    }
+
+    async fn connect(
+        &self,
+        door: &mut Door,
+        bound: Bound,
+        id: Option<RequestId>,
+        timeout: Duration,
+        alone: bool,
+        spoken: &mut Spoken,
+    ) {
+        let key = bound.key;
+        // A copy, for the case that the session is gone: rarely there is anything.
+        let owed = door.owed.clone();
+        let wire = door.wire.clone();
+        let held_id = id.clone();
+        let on_socket = wire.is_some();
+        // On a socket the session is adopted and the connect held in one step, so that nothing comes between.
+        let connect = move |shard: &mut crate::hub::Shard| {
+            let may_hold = shard.may_hold(key)?;
+            let ready = !may_hold.first && !timeout.is_zero();
+            let advise = may_hold.first || may_hold.slowed;
+            if let Some(wire) = wire {
+                if !shard.attach(key, wire, Framing::WebSocket, false, owed) {
+                    return None;
+                }
+                if ready {
+                    shard.hold(key, held_id, timeout);
+                    return Some((true, advise));
+                }
+                shard.connected(key);
+                return Some((false, advise));
+            }
+            let hold = ready && alone && !may_hold.waiting;
+            if !hold {
+                shard.connected(key);
+            }
+            Some((hold, advise))
+        };
+        let Some((held, advise)) = self.hub.call(key.shard.into(), connect).await.flatten() else {
+            let request = Request {
+                id,
+                client_id: None,
+                ext: None,
+                verb: Verb::Connect { connection_type: None, timeout: None },
+            };
+            return self.unknown(&request, spoken);
+        };
+        if on_socket {
+            door.bound = Some(bound);
+            door.owed = None;
+        }
+        if held {
+            if !on_socket {
+                spoken.hold = Some(Held { key, id, timeout });
+            }
+            return;
+        }
+        let mut reply = Reply::new("/meta/connect");
+        (reply.id, reply.client_id) = (id.as_ref(), Some(&bound.id));
+        // The first reply, one that ends an advice to wait, and one to a client that asked not to wait (its first after a
+        // failure) carry it.
+        if advise || timeout.is_zero() {
+            reply.advice = Some(self.options().advice(Reconnect::Retry));
+        }
+        Replies::add(&mut spoken.replies.last, &reply);
+    }
+
+    async fn publish_request(&self, door: &Door, request: Request, spoken: &mut Spoken) {
+        let connected = request.client_id.is_some();
+        let Verb::Publish { channel, data } = request.verb else { return };
+        let result = if channel.kind() == ChannelKind::Service {
+            self.metrics().refused("service_unknown");
+            Err(Refusal::channel_unknown(channel.as_str()))
+        } else {
+            let id = request.id.clone().map(MessageId::from);
+            let draft = Draft { channel: channel.clone(), id, payload: Payload::Json(data) };
+            self.publish(&door.identity, draft, connected).await.map(|_| ())
+        };
+        let mut reply = Reply::new(channel.as_str());
+        (reply.id, reply.error) = (request.id.as_ref(), result.as_ref().err());
+        Replies::add(&mut spoken.replies.middle, &reply);
+    }
+}

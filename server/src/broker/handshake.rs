@@ -1,0 +1,86 @@
+//! How a session begins: who may have one, and what it is bound to.
+
+use std::sync::atomic::Ordering;
+
+use bayeux::{Framing, Reconnect, Refusal, Reply, Request, Verb};
+
+use super::{Bound, Broker, Door, Replies, Spoken};
+use crate::policy::Action;
+
+/// What a client is told to wait when there is no room for one more session.
+const FULL_INTERVAL: u64 = 10_000;
+
+impl Broker {
+    /// Answers a handshake, with a session or with why there is none.
+    pub(super) async fn handshake(&self, door: &mut Door, request: &Request, spoken: &mut Spoken) {
+        let mut reply = Reply::new("/meta/handshake");
+        reply.id = request.id.as_ref();
+        reply.handshake = Some(self.connection_types);
+        if let Err((cause, refusal, reconnect)) = self.may_shake_hands(door, request).await {
+            self.metrics().refused(cause);
+            let mut advice = self.options().advice(reconnect);
+            if reconnect != Reconnect::None {
+                advice.interval = advice.interval.max(FULL_INTERVAL);
+            }
+            (reply.error, reply.advice) = (Some(&refusal), Some(advice));
+            return Replies::add(&mut spoken.replies.first, &reply);
+        }
+        // A new handshake on a socket rebinds it; the session it carried keeps its grace.
+        if let (Some(bound), Some(wire)) = (door.bound.take(), &door.wire) {
+            door.owed = self.detach(bound.key, wire).await;
+        }
+        let (wire, owed) = (door.wire.clone(), door.owed.take());
+        let made = self.hub.call(self.hub.here(), move |shard| {
+            let (key, id) = shard.handshake();
+            if let Some(wire) = wire {
+                shard.attach(key, wire, Framing::WebSocket, false, owed);
+            }
+            Bound { key, id }
+        });
+        let Some(bound) = made.await else { return };
+        if door.wire.is_some() {
+            door.bound = Some(bound);
+        }
+        spoken.shook_hands = true;
+        reply.client_id = Some(&bound.id);
+        reply.advice = Some(self.options().advice(Reconnect::Retry));
+        Replies::add(&mut spoken.replies.first, &reply);
+    }
+
+    async fn may_shake_hands(
+        &self,
+        door: &Door,
+        request: &Request,
+    ) -> Result<(), (&'static str, Refusal, Reconnect)> {
+        let Verb::Handshake { version, minimum_version, connection_types } = &request.verb else {
+            return Ok(());
+        };
+        // The oldest version that the client would accept has to be one of ours; what is older than 1 is.
+        if let Some(oldest) = minimum_version.as_ref().or(version.as_ref())
+            && major(oldest) > 1
+        {
+            return Err(("version", Refusal::version_unsupported(oldest), Reconnect::None));
+        }
+        // dojox.cometd sends no list across origins: it means the transport this came by.
+        if let Some(types) = connection_types
+            && !types.iter().any(|name| self.connection_types.contains(&&**name))
+        {
+            let named = types.iter().map(|name| &**name);
+            let refusal = Refusal::connection_type_unsupported(named);
+            return Err(("no_connection_type", refusal, Reconnect::None));
+        }
+        if self.allowed(&door.identity, Action::Handshake).await.is_err() {
+            return Err(("handshake_denied", Refusal::handshake_denied(), Reconnect::None));
+        }
+        let most = self.options().sessions;
+        if self.metrics.sessions.inner().load(Ordering::Relaxed) >= most as i64 {
+            return Err(("too_many_sessions", Refusal::too_many_sessions(most), Reconnect::Handshake));
+        }
+        Ok(())
+    }
+}
+
+/// The first number of a version such as `1.0`; 0 when there is none, as old clients sent words.
+fn major(version: &str) -> u64 {
+    version.split('.').next().and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}

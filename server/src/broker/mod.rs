@@ -1,0 +1,361 @@
+//! The verbs that every door uses. Each asks the policy first; only here a message is sealed and handed to the hub.
+
+mod conversation;
+mod handshake;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bayeux::{Channel, ChannelLimits, Draft, Framing, Limits, Message, Pattern, Position, Refusal};
+
+pub use conversation::{Bound, Door, Held, Replies, Spoken};
+
+use serde::{Deserialize, Serialize};
+
+use crate::hub::{Hold, Hub, Key, Poll, Room, Subscribed, Wire, Woken};
+use crate::metrics::Metrics;
+use crate::policy::{Action, Credentials, Decision, Identity, Policy};
+
+/// What publishing answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Where the message stands.
+    pub position: Position,
+    /// Sessions on this node that listen to its channel.
+    pub sessions: usize,
+}
+
+/// What clients may send.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The length of one message in bytes.
+    pub message_bytes: usize,
+    /// Messages in one body or frame.
+    pub batch_messages: usize,
+    /// The length of one body or frame in bytes.
+    pub batch_bytes: usize,
+    /// How deep JSON may nest.
+    pub depth: usize,
+    /// The length of a channel's name in bytes.
+    pub channel_bytes: usize,
+    /// Segments of a channel's name.
+    pub channel_segments: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let Limits { message_bytes, batch_messages, batch_bytes, depth, channel, .. } = Limits::default();
+        let ChannelLimits { bytes: channel_bytes, segments: channel_segments } = channel;
+        Options { message_bytes, batch_messages, batch_bytes, depth, channel_bytes, channel_segments }
+    }
+}
+
+impl From<Options> for Limits {
+    fn from(options: Options) -> Self {
+        Limits {
+            message_bytes: options.message_bytes,
+            batch_messages: options.batch_messages,
+            batch_bytes: options.batch_bytes,
+            depth: options.depth,
+            channel: ChannelLimits { bytes: options.channel_bytes, segments: options.channel_segments },
+            ..Limits::default()
+        }
+    }
+}
+
+/// The one who holds the hub.
+pub struct Broker {
+    hub: Hub,
+    policy: Policy,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+    /// All that the doors speak, for handshake replies.
+    connection_types: &'static [&'static str],
+    /// The life of this boot: positions of another one are not comparable.
+    epoch: u64,
+    /// The last sequence given. Taking the next one and handing the message to all shards is one step under
+    /// this lock, so every session sees messages in sequence order.
+    sequence: Mutex<u64>,
+}
+
+impl Broker {
+    /// A broker over a hub whose shards run elsewhere.
+    pub fn new(
+        hub: Hub,
+        policy: Policy,
+        limits: Limits,
+        connection_types: &'static [&'static str],
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_micros() as u64);
+        Broker { hub, policy, metrics, limits, connection_types, epoch, sequence: Mutex::new(0) }
+    }
+
+    /// The figures.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What a client may send.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The times and bounds of sessions.
+    pub fn options(&self) -> &crate::hub::Options {
+        self.hub.options()
+    }
+
+    /// Who these credentials belong to.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn identify(&self, credentials: &Credentials) -> Result<Arc<Identity>, Refusal> {
+        self.policy.identify(credentials).await
+    }
+
+    async fn allowed(
+        &self,
+        who: &Identity,
+        action: Action<'_>,
+    ) -> Result<(), std::borrow::Cow<'static, str>> {
+        let decision = match self.policy.check(who, action) {
+            Decision::Ask => self.policy.ask(who, action).await,
+            decision => decision,
+        };
+        match decision {
+            Decision::Allow => Ok(()),
+            Decision::Deny(why) => Err(why),
+            Decision::Ask => Err("nobody_answered".into()),
+        }
+    }
+
+    /// Publishes. Waits for the policy and, when the server is behind, for its turn; never for a subscriber.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn publish(&self, who: &Identity, draft: Draft, connected: bool) -> Result<Position, Refusal> {
+        self.may_publish(who, &draft.channel, connected).await?;
+        let message = self.sequence(draft, |message| self.hub.deliver(message));
+        Ok(message.0.position())
+    }
+
+    /// Publishes, and counts who listens.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn publish_counted(&self, who: &Identity, draft: Draft) -> Result<Published, Refusal> {
+        self.may_publish(who, &draft.channel, false).await?;
+        let (message, counts) = self.sequence(draft, |message| self.hub.deliver_counted(message));
+        let mut sessions = 0;
+        for count in counts {
+            sessions += count.await.unwrap_or(0);
+        }
+        Ok(Published { position: message.position(), sessions })
+    }
+
+    async fn may_publish(&self, who: &Identity, channel: &Channel, connected: bool) -> Result<(), Refusal> {
+        let action = Action::Publish { channel, connected };
+        if let Err(why) = self.allowed(who, action).await {
+            self.metrics.refused("publish_denied");
+            return Err(Refusal::publish_denied(channel.as_str(), &why));
+        }
+        self.hub.admit().await;
+        Ok(())
+    }
+
+    fn sequence<R>(&self, draft: Draft, deliver: impl FnOnce(&Arc<Message>) -> R) -> (Arc<Message>, R) {
+        let encoded = draft.encode();
+        let mut sequence = self.sequence.lock().expect("nobody panics with this lock");
+        *sequence += 1;
+        let message = Arc::new(encoded.seal(Position { epoch: self.epoch, sequence: *sequence }));
+        let delivered = deliver(&message);
+        drop(sequence);
+        self.metrics.messages_in.inc();
+        (message, delivered)
+    }
+
+    async fn may_subscribe(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {
+        for pattern in patterns {
+            if pattern.kind() == bayeux::ChannelKind::Meta {
+                self.metrics.refused("subscribe_denied");
+                return Err(Refusal::subscribe_denied(pattern.as_str(), "meta_channel"));
+            }
+            if let Err(why) = self.allowed(who, Action::Subscribe(pattern)).await {
+                self.metrics.refused("subscribe_denied");
+                return Err(Refusal::subscribe_denied(pattern.as_str(), &why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Subscribes a session to all of the patterns or to none.
+    ///
+    /// # Errors
+    /// The policy's refusal, too many subscriptions, or no such session.
+    pub async fn subscribe(&self, who: &Identity, key: Key, patterns: Vec<Pattern>) -> Result<(), Refusal> {
+        self.may_subscribe(who, &patterns).await?;
+        // Service channels are never routed: subscribing is accepted and does nothing.
+        let patterns: Vec<_> =
+            patterns.into_iter().filter(|pattern| pattern.kind() == bayeux::ChannelKind::Broadcast).collect();
+        // What was published before, and may be answered already, is not for this session.
+        self.hub.receive_here();
+        match self.hub.call(key.shard.into(), move |shard| shard.subscribe(key, &patterns)).await {
+            Some(Subscribed::Done) => Ok(()),
+            Some(Subscribed::TooMany) => {
+                self.metrics.refused("too_many_subscriptions");
+                Err(Refusal::too_many_subscriptions(self.options().subscriptions))
+            }
+            Some(Subscribed::Unknown) | None => Err(Refusal::session_unknown()),
+        }
+    }
+
+    /// Ends subscriptions of a session; one that it does not have has ended already.
+    ///
+    /// # Errors
+    /// No such session.
+    pub async fn unsubscribe(&self, key: Key, patterns: Vec<Pattern>) -> Result<(), Refusal> {
+        // What was published before, by the same batch at the least, is still for this session.
+        self.hub.receive_here();
+        let known = self.hub.call(key.shard.into(), move |shard| shard.unsubscribe(key, &patterns)).await;
+        if known == Some(true) { Ok(()) } else { Err(Refusal::session_unknown()) }
+    }
+
+    /// How many sessions of this node listen to a channel.
+    pub async fn listeners(&self, channel: &Channel) -> usize {
+        let mut all = 0;
+        for index in 0..self.hub.shards() {
+            let channel = channel.clone();
+            all += self.hub.call(index, move |shard| shard.listeners(&channel)).await.unwrap_or(0);
+        }
+        all
+    }
+
+    /// Opens a stream of what matches the patterns, written to `wire` until either ends.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn may_stream(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {
+        self.may_subscribe(who, patterns).await
+    }
+
+    /// Starts a stream that [`may_stream`](Self::may_stream) has allowed. `head` leaves when the stream listens, and not
+    /// before: whoever has seen it gets what is published from then on. Dropping the answer ends it.
+    pub async fn stream(
+        self: &Arc<Self>,
+        patterns: Vec<Pattern>,
+        wire: Arc<Wire>,
+        head: Vec<u8>,
+        framing: Framing,
+        chunked: bool,
+    ) -> Option<Attached> {
+        let attached = wire.clone();
+        // What was published before is not for this stream.
+        self.hub.receive_here();
+        let key = self
+            .hub
+            .call(self.hub.here(), move |shard| {
+                let key = shard.open_stream();
+                shard.subscribe(key, &patterns);
+                shard.attach(key, wire, framing, chunked, Some(head.into()));
+                key
+            })
+            .await?;
+        Some(Attached { broker: self.clone(), key, wire: attached })
+    }
+
+    /// Starts a stream through an outlet that is woken: its task takes what waits with [`take`](Self::take).
+    pub async fn stream_woken(&self, patterns: Vec<Pattern>, woken: Arc<Woken>) -> Option<Key> {
+        self.hub
+            .call(self.hub.here(), move |shard| {
+                let key = shard.open_stream();
+                shard.subscribe(key, &patterns);
+                shard.attach_woken(key, woken);
+                key
+            })
+            .await
+    }
+
+    /// Takes what waits for a session, joined in `framing`; `None` when the session has ended.
+    pub async fn take(&self, key: Key, framing: Framing) -> Option<Vec<u8>> {
+        // So that a client's own publish rides on the reply to it.
+        self.hub.receive_here();
+        self.hub
+            .call(key.shard.into(), move |shard| shard.has(key).then(|| shard.take(key, framing)))
+            .await
+            .flatten()
+    }
+
+    /// A connect was answered at once, though it might have been held, with the advice to wait before the next.
+    pub async fn slowed(&self, key: Key) {
+        self.hub.call(key.shard.into(), move |shard| shard.slowed(key)).await;
+    }
+
+    /// Holds a poll (its connection has been taken back from HTTP).
+    pub async fn hold_poll(&self, held: Held, poll: Poll) -> Hold {
+        let Held { key, id, timeout } = held;
+        let hold =
+            self.hub.call(key.shard.into(), move |shard| shard.hold_poll(key, id, timeout, poll)).await;
+        hold.unwrap_or(Hold::Unknown)
+    }
+
+    /// A wire is gone, or needed for something else. Answers with what it still owed its peer.
+    pub async fn detach(&self, key: Key, wire: &Arc<Wire>) -> Option<Box<[u8]>> {
+        let wire = wire.clone();
+        self.hub.call(key.shard.into(), move |shard| shard.detach(key, &wire)).await.flatten()
+    }
+
+    /// The same for those who cannot wait.
+    pub fn detach_soon(&self, key: Key, wire: Arc<Wire>) {
+        self.hub.post(key.shard.into(), move |shard| {
+            shard.detach(key, &wire);
+        });
+    }
+
+    /// Queues framed replies for a session's socket, if that is still `wire`.
+    pub async fn reply(&self, key: Key, wire: &Arc<Wire>, framed: Vec<u8>) -> Room {
+        let wire = wire.clone();
+        let room = self.hub.call(key.shard.into(), move |shard| shard.reply(key, &wire, &framed)).await;
+        room.unwrap_or(Room::Unknown)
+    }
+
+    /// Waits until there is room for more replies to this session; false when it has ended.
+    pub async fn room(&self, key: Key, wire: &Wire) -> bool {
+        self.metrics.reply_pauses.inc();
+        loop {
+            match self.hub.call(key.shard.into(), move |shard| shard.room(key)).await {
+                Some(Room::Free) => return true,
+                Some(Room::Unknown) | None => return false,
+                Some(Room::Full) => wire.changed().await,
+            }
+        }
+    }
+
+    /// Tells every session that the server goes away, spread over `within`.
+    pub async fn drain(&self, within: Duration) {
+        self.hub.drain(within).await;
+    }
+}
+
+/// A stream in progress. Leaving is a drop.
+pub struct Attached {
+    broker: Arc<Broker>,
+    key: Key,
+    wire: Arc<Wire>,
+}
+
+impl Attached {
+    /// The wire that the stream is written to.
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.broker.detach_soon(self.key, self.wire.clone());
+    }
+}

@@ -1,0 +1,163 @@
+//! The configuration: every module's options, gathered. A file is TOML; each key stands in `encke.toml` with its
+//! default.
+
+mod faults;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::faults::Fault;
+use crate::{broker, hub, policy, transport};
+
+/// All settings of a server. Each has a default that can be written as TOML: what a file may say is read from there.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The public listener.
+    pub listen: SocketAddr,
+    /// The internal listener: health and metrics. Never for the public.
+    pub internal_listen: SocketAddr,
+    /// Cores to serve on; 0 means all that this process may use.
+    pub cores: usize,
+    /// How long a server that was told to stop may take.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+    /// The public doors.
+    pub doors: transport::Options,
+    /// Sessions: their times and bounds.
+    pub sessions: hub::Options,
+    /// What a client may send.
+    pub limits: broker::Options,
+    /// Who may.
+    pub rights: policy::Options,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            cores: 0,
+            drain: Duration::from_secs(20),
+            doors: Default::default(),
+            sessions: Default::default(),
+            limits: Default::default(),
+            rights: Default::default(),
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The file cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    /// The file is not TOML, or has a value that does not exist.
+    #[error("{0} cannot be used: {1}")]
+    Invalid(PathBuf, toml::de::Error),
+    /// The file has keys that do not exist, or values of a wrong type.
+    #[error("{0} cannot be used:{list}", list = listed(.1))]
+    Faults(PathBuf, Vec<Fault>),
+    /// Nobody has decided who may publish and subscribe.
+    #[error(
+        "the configuration does not say who may publish and subscribe. To let everybody do everything, write\n\n\
+         [rights]\nopen = true\n"
+    )]
+    NoRights,
+    /// A base path that is not one.
+    #[error(
+        "the base path {0:?} must begin with a slash, end without one, and hold nothing but letters, digits and -._~/"
+    )]
+    Base(String),
+    /// A number that is more than the server can count.
+    #[error("{key} is {value}, and may be {limit} at most")]
+    TooMuch {
+        /// As it stands in the file.
+        key: &'static str,
+        /// What it was set to.
+        value: usize,
+        /// The most it may be.
+        limit: usize,
+    },
+    /// Development is open; it stays on this machine.
+    #[error(
+        "development mode lets everybody in, so it listens on loopback addresses only, and {0} is not one. \
+         Use `encke serve --config …`, or say --insecure if this network is yours alone"
+    )]
+    Exposed(SocketAddr),
+}
+
+fn listed(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("\n  {fault}")).collect()
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says something that does not exist.
+    pub fn read(path: &Path) -> Result<Self, Unusable> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Unusable::Unreadable(path.to_owned(), error))?;
+        let invalid = |error| Unusable::Invalid(path.to_owned(), error);
+        let defaults = toml::Table::try_from(Config::default()).expect("the defaults can be written as TOML");
+        let faults = faults::find(&text, &defaults).map_err(invalid)?;
+        if !faults.is_empty() {
+            return Err(Unusable::Faults(path.to_owned(), faults));
+        }
+        toml::from_str(&text).map_err(invalid)
+    }
+
+    /// Checks that somebody has decided who may publish and subscribe, as production demands.
+    ///
+    /// # Errors
+    /// [`Unusable::NoRights`].
+    pub fn check_rights(&self) -> Result<(), Unusable> {
+        if self.rights.open { Ok(()) } else { Err(Unusable::NoRights) }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), Unusable> {
+        let base = &self.doors.base;
+        let plain = base.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
+        let shaped =
+            base.is_empty() || (base.starts_with('/') && !base.ends_with('/') && !base.contains("//"));
+        if !(plain && shaped) {
+            return Err(Unusable::Base(base.clone()));
+        }
+        // An outbox counts its bytes in 32 bits, and may be passed by a message; two letters of a clientId name its shard.
+        const BYTES: usize = 1 << 30;
+        for (key, value, limit) in [
+            ("cores", self.cores, bayeux::SessionId::SHARDS.into()),
+            ("sessions.outbox_bytes", self.sessions.outbox_bytes, BYTES),
+            ("limits.message_bytes", self.limits.message_bytes, BYTES),
+        ] {
+            if value > limit {
+                return Err(Unusable::TooMuch { key, value, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_counted_is_refused_by_name() {
+        assert!(Config::default().check().is_ok());
+        let mut config = Config { cores: 3845, ..Config::default() };
+        assert_eq!(config.check().unwrap_err().to_string(), "cores is 3845, and may be 3844 at most");
+        config.cores = 0;
+        config.sessions.outbox_bytes = 1 << 40;
+        assert!(matches!(config.check(), Err(Unusable::TooMuch { key: "sessions.outbox_bytes", .. })));
+    }
+}

@@ -1,0 +1,159 @@
+//! Answers to connects that were held, and good-byes.
+
+use std::time::Duration;
+
+use bayeux::{Advice, Framing, Reconnect, Refusal, Reply, RequestId};
+
+use super::expiry::TICK;
+use super::outbox::Outbox;
+use super::outlet::{self, Outlet, Poll, Socket, Written};
+use super::session::{Ended, Phase};
+use super::shard::Shard;
+
+/// How long the rest of an answered poll may take to leave.
+const ANSWER: Duration = Duration::from_secs(30);
+
+impl Shard {
+    /// Answers the held poll of a session with what waits for it.
+    pub(super) fn answer_held(&mut self, slot: u32) {
+        self.leave_deep(slot);
+        let until = self.after(self.options.grace);
+        let session = &mut self.sessions[slot as usize];
+        let Outlet::Poll(poll) = std::mem::take(&mut session.outlet) else { return };
+        let framing = poll.body.framing();
+        let id = match std::mem::replace(&mut session.phase, Phase::Between) {
+            Phase::Held(id) => id,
+            _ => None,
+        };
+        session.until = until;
+        let slowed = std::mem::take(&mut session.slowed);
+        let outbox = std::mem::take(&mut session.outbox);
+        let advice = slowed.then(|| self.advice(Reconnect::Retry));
+        if self.answer(poll, &outbox, id.as_ref(), None, advice) {
+            let count = outbox.len();
+            if count > 0 {
+                let session = &mut self.sessions[slot as usize];
+                session.outbox = outbox;
+                let taken = self.joined.batch(&session.outbox, framing).1;
+                session.outbox.leave(taken);
+            }
+        } else {
+            // Nobody has taken responsibility for the messages: they wait for the next outlet.
+            self.sessions[slot as usize].outbox = outbox;
+        }
+        self.schedule(slot);
+    }
+
+    /// Writes the response of a poll: the messages, then the connect reply, which comes last. False when
+    /// its connection was gone.
+    pub(super) fn answer(
+        &mut self,
+        poll: Box<Poll>,
+        outbox: &Outbox,
+        id: Option<&RequestId>,
+        error: Option<&Refusal>,
+        advice: Option<Advice>,
+    ) -> bool {
+        let (batch, count) =
+            if outbox.has_messages() { self.joined.batch(outbox, poll.body.framing()) } else { (&[][..], 0) };
+        let mut reply = Vec::with_capacity(160);
+        if count > 0 {
+            reply.push(b',');
+        }
+        Shard::connect_reply(id, error, advice, &mut reply);
+        let (mut open, mut tail) = (Vec::with_capacity(16), Vec::with_capacity(reply.len() + 8));
+        poll.body.open(&mut open);
+        poll.body.json(&mut tail, &reply);
+        poll.body.close(&mut tail);
+        let length = open.len() + batch.len() + tail.len();
+        let mut head = Vec::with_capacity(poll.head.len() + open.len() + 16);
+        head.extend_from_slice(&poll.head);
+        head.extend_from_slice(format!("{length}\r\n\r\n").as_bytes());
+        head.append(&mut open);
+        match outlet::write(&poll.wire.stream, &[&head, batch, &tail]) {
+            Written::All => outlet::answered(&poll, TICK * self.now),
+            Written::Part(Some(rest)) => outlet::finish_answer(poll, rest, ANSWER, self.clock.clone()),
+            Written::Part(None) => {
+                let rest = [&head, batch, &tail].concat();
+                outlet::finish_answer(poll, rest.into(), ANSWER, self.clock.clone());
+            }
+            Written::Closed => {
+                poll.wire.shut();
+                return false;
+            }
+        }
+        self.turn.tally.add(count, head.len() + batch.len() + tail.len());
+        true
+    }
+
+    /// Answers a connect that is held on a socket.
+    pub(super) fn reply_connect(
+        &mut self,
+        slot: u32,
+        id: Option<&RequestId>,
+        error: Option<&Refusal>,
+        advice: Option<Advice>,
+    ) {
+        let session = &mut self.sessions[slot as usize];
+        if !matches!(session.outlet, Outlet::Socket(_)) {
+            return;
+        }
+        let mut json = vec![b'['];
+        Shard::connect_reply(id, error, advice, &mut json);
+        json.push(b']');
+        bayeux::websocket::write_frame(session.outbox.replies_mut(), bayeux::websocket::Opcode::Text, &json);
+        self.mark(slot, true);
+    }
+
+    /// Writes the reply to a held connect, as JSON.
+    pub(super) fn connect_reply(
+        id: Option<&RequestId>,
+        error: Option<&Refusal>,
+        advice: Option<Advice>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut reply = Reply::new("/meta/connect");
+        (reply.id, reply.error, reply.advice) = (id, error, advice);
+        reply.write_json(out);
+    }
+
+    /// Ends up to `count` sessions because the server goes away, each client told when to return.
+    /// Answers with how many are left.
+    pub(super) fn drain(&mut self, count: usize, spread: Duration) -> usize {
+        let slots: Vec<u32> = self.sessions.iter().take(count).map(|(slot, _)| slot as u32).collect();
+        for slot in slots {
+            // Whoever is told the same moment returns at the same moment.
+            let mut advice = self.advice(Reconnect::Retry);
+            advice.interval += fastrand::u64(0..=spread.as_millis() as u64);
+            self.leave_deep(slot);
+            let session = &mut self.sessions[slot as usize];
+            if let Phase::Held(id) = std::mem::replace(&mut session.phase, Phase::Between) {
+                let outbox = std::mem::take(&mut session.outbox);
+                match std::mem::take(&mut session.outlet) {
+                    Outlet::Poll(poll) => {
+                        self.answer(poll, &outbox, id.as_ref(), None, Some(advice));
+                    }
+                    other => {
+                        session.outlet = other;
+                        session.outbox = outbox;
+                        self.reply_connect(slot, id.as_ref(), None, Some(advice));
+                    }
+                }
+            }
+            self.flush(slot);
+            self.end(slot, Ended::Draining);
+        }
+        self.sessions.len()
+    }
+}
+
+/// What a socket still gets when its session ends: the end of the write that was cut, and the framing's own good-bye.
+pub(super) fn last_words(socket: Socket, code: u16, reason: &str) -> Vec<u8> {
+    let mut bytes = socket.rest.map(Vec::from).unwrap_or_default();
+    match socket.framing {
+        Framing::WebSocket => bayeux::websocket::write_close(&mut bytes, code, reason),
+        _ if socket.chunked => bytes.extend_from_slice(b"0\r\n\r\n"),
+        _ => {}
+    }
+    bytes
+}

@@ -1,0 +1,26 @@
+//! The server seen through its doors: real sockets, a real server in this process, and a clock in the test's hand.
+//! One target, so that twenty stories are linked once.
+
+mod bystander;
+mod polling;
+mod server;
+mod socket;
+mod wire;
+
+mod bad_bodies;
+mod bad_frames;
+mod bad_http;
+mod bad_messages;
+mod bodies;
+mod callback;
+mod channel_urls;
+mod cors;
+mod drain;
+mod handover;
+mod overflow;
+mod polls;
+mod rights;
+mod sessions;
+mod slow_clients;
+mod visitors;
+mod woken;
