@@ -58,7 +58,7 @@ export class Reader {
   }
 }
 
-/** Publishes by the channel's URL, as any back end does. */
+/** Publishes by the channel's URL, as any back end does, and answers with what the server says of it. */
 export async function post(encke, channel, data) {
   const response = await fetch(encke.url(`/channels${channel}`), {
     method: "POST",
@@ -66,6 +66,7 @@ export async function post(encke, channel, data) {
     body: JSON.stringify(data),
   });
   assert.ok(response.ok, `POST ${channel}: ${response.status}`);
+  return response.json();
 }
 
 /** Sessions that the server has now. */
