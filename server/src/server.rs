@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::hub::Hub;
+use crate::hub::{Hub, Wire};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::transport::{self, App};
@@ -167,7 +167,7 @@ fn on_core(
         tokio::spawn(async move {
             while let Some(Arrival { stream, peer, app }) = arrivals.recv().await {
                 match tokio::net::TcpStream::from_std(stream) {
-                    Ok(stream) => drop(tokio::spawn(transport::run(app, stream, Some(peer)))),
+                    Ok(stream) => drop(tokio::spawn(transport::run(app, Wire::new(stream), Some(peer)))),
                     Err(error) => tracing::warn!(%error, "a connection could not be served"),
                 }
             }

@@ -37,7 +37,7 @@ impl Memory {
         if after >= until {
             return until;
         }
-        let next = match self.few(patterns) {
+        let next = match self.rings(patterns, NAMES, MERGED) {
             Some(rings) => take(merged(rings, after, until), limit, ENTRIES, out),
             None => {
                 let wanted = Wanted::new(patterns);
@@ -61,7 +61,7 @@ impl Memory {
         if after >= until {
             return until;
         }
-        let next = match self.few(patterns) {
+        let next = match self.rings(patterns, NAMES, MERGED) {
             Some(rings) => {
                 let newest = rings.into_iter().filter_map(|ring| ring.newest_until(until));
                 let mut newest: Vec<_> = newest.filter(|(at, _)| *at > after).collect();
@@ -83,32 +83,39 @@ impl Memory {
         next.map_or(until, |next| next - 1)
     }
 
-    /// The newest messages that match any of the patterns, oldest first.
-    ///
-    /// Unlike the others it looks until it has them: for a pattern of many channels of which few match, at everything.
+    /// The newest messages that match any of the patterns, oldest first. The work grows with the number of channels below the
+    /// patterns, at worst, and not with that of messages.
     pub fn newest(&self, patterns: &[Pattern], limit: Limit) -> Vec<Arc<Message>> {
         let mut out = Vec::new();
-        match self.few(patterns) {
-            Some(rings) => take(merged_back(rings), limit, usize::MAX, &mut out),
+        let rings = match self.rings(patterns, NAMES, MERGED) {
+            Some(rings) => rings,
             None => {
+                // Many channels: the newest messages are probably among those of all.
                 let wanted = Wanted::new(patterns);
-                let entries = self.log.iter().rev();
-                take(entries.map(|(at, kept)| (*at, wanted.pick(kept))), limit, usize::MAX, &mut out)
+                let entries = self.log.iter().rev().take(ENTRIES).map(|(at, kept)| (*at, wanted.pick(kept)));
+                let is_full = take(entries, limit, usize::MAX, &mut out).is_some();
+                if is_full || self.log.len() <= ENTRIES {
+                    out.reverse();
+                    return out;
+                }
+                out.clear();
+                self.rings(patterns, usize::MAX, usize::MAX).unwrap_or_default()
             }
         };
+        take(merged_back(rings), limit, usize::MAX, &mut out);
         out.reverse();
         out
     }
 
-    /// The rings with messages that match, unless they are many or hard to find.
-    fn few(&self, patterns: &[Pattern]) -> Option<Vec<&Ring>> {
+    /// The rings with messages that match, unless there are more, or more names to look at.
+    fn rings(&self, patterns: &[Pattern], names: usize, most: usize) -> Option<Vec<&Ring>> {
         let mut found = Vec::new();
-        let mut names = 0;
+        let mut looked = 0;
         for pattern in patterns {
             for (_, place) in self.below(pattern) {
-                names += 1;
+                looked += 1;
                 found.extend(place.filter(|place| !self.rings[*place].messages.is_empty()));
-                if names > NAMES || found.len() > MERGED {
+                if looked > names || found.len() > most {
                     return None;
                 }
             }

@@ -182,6 +182,12 @@ fn many_channels_are_read_piece_by_piece() {
         let expected = (1..=20_000u64).filter(|sequence| (sequence % 4 == 0) == (name == "/few/*"));
         assert!(sequences(&out).into_iter().eq(expected), "{name}");
     }
+    // Old ones of many channels, behind thousands of others.
+    for sequence in 20_001..=26_000 {
+        memory.append(message(&format!("/many/{}", sequence % 500), sequence, 1), seconds(0));
+    }
+    let newest = memory.newest(&patterns(&["/few/*"]), Limit { messages: 2, bytes: usize::MAX });
+    assert_eq!(sequences(&newest), [19_996, 20_000]);
     // More patterns than are tried one by one.
     let names: Vec<String> = (0..200).map(|number| format!("/few/{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

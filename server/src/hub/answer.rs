@@ -6,9 +6,10 @@ use bayeux::{Advice, Framing, Reconnect, Refusal, Reply, RequestId};
 
 use super::expiry::TICK;
 use super::outbox::Outbox;
-use super::outlet::{self, Outlet, Poll, Socket, Written};
+use super::outlet::{self, Outlet, Poll, Socket};
 use super::session::{Ended, Phase};
 use super::shard::Shard;
+use super::wire::Written;
 
 /// How long the rest of an answered poll may take to leave.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -70,7 +71,7 @@ impl Shard {
         head.extend_from_slice(&poll.head);
         head.extend_from_slice(format!("{length}\r\n\r\n").as_bytes());
         head.append(&mut open);
-        match outlet::write(&poll.wire.stream, &[&head, batch, &tail]) {
+        match poll.wire.write(&[&head, batch, &tail]) {
             Written::All => outlet::answered(&poll, TICK * self.now),
             Written::Part(Some(rest)) => outlet::finish_answer(poll, rest, ANSWER, self.clock.clone()),
             Written::Part(None) => {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use bayeux::{Framing, Reconnect, Refusal, RequestId};
 
 use super::outbox::{CUT_BYTES, Outbox, REPLY_BYTES};
-use super::outlet::{self, Outlet, Poll, Socket, Wire, Woken};
+use super::outlet::{self, Outlet, Poll, Socket, Woken};
 use super::session::{Ended, Key, Phase, Session};
 use super::shard::Shard;
+use super::wire::Wire;
 
 /// What speaks for and against holding a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,8 @@ mod answer;
 mod attachment;
 mod expiry;
 mod interest;
+#[cfg(test)]
+mod line;
 mod outbox;
 mod outlet;
 mod session;
@@ -15,6 +17,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod wire;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -28,9 +31,10 @@ use tokio::sync::{Notify, oneshot};
 
 pub use attachment::{Hold, MayHold, Parted, Room};
 pub use interest::Subscribed;
-pub use outlet::{Guard, Poll, Wire, Woken};
+pub use outlet::{Guard, Poll, Woken};
 pub use session::{Ended, Key};
 pub use shard::Shard;
+pub use wire::Wire;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;

@@ -14,9 +14,10 @@ use bayeux::Message;
 use super::Command;
 use super::expiry::Tick;
 use super::outbox::Outbox;
-use super::outlet::{self, Outlet, Written};
+use super::outlet::Outlet;
 use super::session::{Dirty, Ended, Key};
 use super::shard::Shard;
+use super::wire::Written;
 use crate::metrics::Metrics;
 
 /// How long a turn may hold the core before others (readers, new connections) have theirs.
@@ -254,13 +255,13 @@ impl Shard {
                 let length = batch.len() + replies.len();
                 let written = if socket.chunked {
                     let head = format!("{length:x}\r\n");
-                    outlet::write(&socket.wire.stream, &[head.as_bytes(), batch, replies, b"\r\n"])
+                    socket.wire.write(&[head.as_bytes(), batch, replies, b"\r\n"])
                 } else if replies.is_empty() {
-                    outlet::write(&socket.wire.stream, &[batch])
+                    socket.wire.write(&[batch])
                 } else if batch.is_empty() {
-                    outlet::write(&socket.wire.stream, &[replies])
+                    socket.wire.write(&[replies])
                 } else {
-                    outlet::write(&socket.wire.stream, &[batch, replies])
+                    socket.wire.write(&[batch, replies])
                 };
                 if !matches!(written, Written::Part(None) | Written::Closed) {
                     self.turn.tally.add(count, length);
@@ -309,7 +310,7 @@ impl Shard {
         let key = Key { shard: self.index, slot, generation: session.generation };
         let mailbox = self.mailbox.clone();
         tokio::spawn(async move {
-            if wire.stream.writable().await.is_ok() {
+            if wire.writable().await.is_ok() {
                 mailbox.post(Command::Writable(key));
             }
         });
@@ -324,7 +325,7 @@ impl Shard {
             self.flush(key.slot);
             return;
         }
-        match outlet::write(&socket.wire.stream, &[&rest]) {
+        match socket.wire.write(&[&rest]) {
             Written::All => {
                 socket.wire.notify();
                 self.flush(key.slot);
