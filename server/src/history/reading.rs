@@ -15,7 +15,9 @@ use super::memory::{Kept, Memory, Ring};
 pub(super) const ENTRIES: usize = 4096;
 /// As many rings are merged; for more, the log is read, which has all channels in order already.
 const MERGED: usize = 64;
-/// Names that are looked at to find those rings.
+/// Of that many the newest messages are gathered and sorted.
+const GATHERED: usize = 1024;
+/// Names that are looked at to find rings to merge.
 const NAMES: usize = 512;
 /// As many patterns are tried one by one; more are looked up.
 const TRIED: usize = 8;
@@ -61,7 +63,7 @@ impl Memory {
         if after >= until {
             return until;
         }
-        let next = match self.rings(patterns, NAMES, MERGED) {
+        let next = match self.rings(patterns, ENTRIES, GATHERED) {
             Some(rings) => {
                 let newest = rings.into_iter().filter_map(|ring| ring.newest_until(until));
                 let mut newest: Vec<_> = newest.filter(|(at, _)| *at > after).collect();
