@@ -109,6 +109,23 @@ fn the_latest_of_each_channel_is_the_latest_of_that_moment() {
 }
 
 #[test]
+fn the_latest_of_thousands_of_channels_is_found_piece_by_piece() {
+    let mut memory = Memory::new(Options::default());
+    for sequence in 1..=9000 {
+        memory.append(message(&format!("/a/{}", sequence % 3000), sequence, 1), seconds(0));
+    }
+    for until in [9000, 7500] {
+        let (mut out, mut after, mut calls) = (Vec::new(), 0, 0);
+        while after < until {
+            after = memory.latest(&patterns(&["/a/*"]), after, until, ALL, &mut out);
+            calls += 1;
+        }
+        assert!(sequences(&out).into_iter().eq(until - 2999..=until), "until {until}");
+        assert!(calls > 1, "it did all in one call");
+    }
+}
+
+#[test]
 fn a_quiet_channel_lost_nothing_when_others_did() {
     let options = Options { count: 2, age: seconds(60), ..Options::default() };
     let mut memory = heard(options, &["/quiet", "/loud", "/loud", "/loud", "/loud"]);
