@@ -1,5 +1,10 @@
 //! Who may. The room stands in the path of every verb; in development it lets everybody pass.
 
+pub mod rules;
+#[cfg(test)]
+mod tests;
+pub mod token;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
