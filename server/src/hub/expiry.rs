@@ -113,6 +113,10 @@ impl Shard {
         let now = self.now;
         let beat = self.after(self.options.heartbeat);
         let grace = self.after(self.options.grace);
+        if !self.is_owned_on(slot) {
+            self.end(slot, Ended::Unauthorized);
+            return false;
+        }
         let session = &mut self.sessions[slot as usize];
         if session.until <= now {
             match std::mem::replace(&mut session.phase, Phase::Between) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bayeux::{Ack, Channel, Draft, Message, Pattern, Payload, Position, Since};
 use serde_json::value::to_raw_value;
 
+use super::owner::{Owner, Until};
 use super::past::{Behind, Missing, Portion, Recovery, Span};
 use super::session::{Key, Phase};
 use super::shard::Shard;
@@ -28,6 +29,10 @@ pub(super) struct More {
     pub(super) given_up: bool,
     /// Names the one who publishes by this session, over all its sessions.
     pub(super) publisher: Option<NonZeroU64>,
+    /// Who has the session, where that matters. It means nothing to the hub.
+    pub(super) owner: Option<Owner>,
+    /// Until when.
+    pub(super) until: Option<Until>,
     pub(super) gates: Vec<Gate>,
     /// Patterns of which messages are gone that the client has not been told of, and why.
     pub(super) lost: Vec<(Pattern, &'static str)>,

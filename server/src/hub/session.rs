@@ -5,6 +5,7 @@ use bayeux::{Ack, Pattern, RequestId, SessionId};
 use super::expiry::Tick;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
+use super::owner::Until;
 use super::recovery::More;
 use super::subscriptions::Entry;
 
@@ -33,6 +34,10 @@ pub enum Ended {
     Draining,
     /// A stream's connection closed.
     Closed,
+    /// Its owner's token is good no longer.
+    Unauthorized,
+    /// An operator said so.
+    Kicked,
 }
 
 impl Ended {
@@ -45,6 +50,8 @@ impl Ended {
             Ended::Stalled => "stalled",
             Ended::Draining => "draining",
             Ended::Closed => "closed",
+            Ended::Unauthorized => "unauthorized",
+            Ended::Kicked => "kicked",
         }
     }
 }
@@ -138,9 +145,10 @@ impl Session {
 
     /// The next moment at which something is due.
     pub(super) fn due(&self) -> Tick {
+        let owned = self.more.as_ref().and_then(|more| more.until.as_ref()).map_or(Tick::MAX, Until::due);
         match self.outlet {
-            Outlet::Socket(_) => self.until.min(self.beat),
-            _ => self.until,
+            Outlet::Socket(_) => self.until.min(self.beat).min(owned),
+            _ => self.until.min(owned),
         }
     }
 }

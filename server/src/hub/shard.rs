@@ -19,10 +19,12 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 /// What is known of a session whose client was heard of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Touched {
     /// The name under which it publishes in all of its sessions, as a number.
     pub publisher: Option<std::num::NonZeroU64>,
+    /// Who has it.
+    pub owner: Option<super::owner::Owner>,
 }
 
 /// The sessions of one core.
@@ -168,7 +170,11 @@ impl Shard {
         if matches!(session.phase, Phase::Between) {
             session.until = until;
         }
-        Some(Touched { publisher: session.more.as_ref().and_then(|more| more.publisher) })
+        let more = session.more.as_ref();
+        Some(Touched {
+            publisher: more.and_then(|more| more.publisher),
+            owner: more.and_then(|more| more.owner.clone()),
+        })
     }
 
     /// Puts the session into the wheel unless the wheel comes by in time anyway.
@@ -214,7 +220,7 @@ impl Shard {
             Outlet::Socket(socket) => {
                 let code = match ended {
                     Ended::Draining => 1001,
-                    Ended::Overflow | Ended::Stalled => 1008,
+                    Ended::Overflow | Ended::Stalled | Ended::Unauthorized | Ended::Kicked => 1008,
                     _ => 1000,
                 };
                 let wire = socket.wire.clone();

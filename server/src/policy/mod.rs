@@ -1,29 +1,74 @@
-//! Who may. The room stands in the path of every verb; in development it lets everybody pass.
+//! Who may. The room stands in the path of every verb: it says who somebody is, and what they may do where.
 
 pub mod key;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+pub mod ticket;
 pub mod token;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bayeux::{Channel, Pattern, Refusal};
+use bayeux::{Channel, Pattern};
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use key::{Key, Keys};
+use rules::{Denied, Facts, RuleOptions, Rights, Rules, Verb};
+use ticket::Tickets;
+use token::{Refused, Tokens};
+
+/// Revoked tokens that are remembered, each until it would have expired by itself.
+const REVOKED: usize = 100_000;
 
 /// What a door knows about a peer. Plain data: nothing here knows HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// The peer's address.
     pub address: Option<std::net::IpAddr>,
+    /// A token or an API key, from wherever the door has found it.
+    pub secret: Option<token::Secret>,
+    /// A ticket, which is good once.
+    pub ticket: Option<token::Secret>,
 }
 
 /// Who somebody is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Identity {
-    /// The name under which rights are given; absent for anonymous.
+    /// The name under which rights are given; absent for anonymous and for API keys.
     pub subject: Option<Box<str>>,
+    /// The API key.
+    pub key: Option<Arc<Key>>,
+    /// The id of the token.
+    pub token: Option<Box<str>>,
+    /// Until when it is known, in seconds since 1970.
+    pub expires: Option<u64>,
+    rights: Rights,
+}
+
+impl Identity {
+    /// Whom the log names.
+    pub fn name(&self) -> &str {
+        match (&self.subject, &self.key) {
+            (Some(subject), _) => subject,
+            (None, Some(key)) => &key.name,
+            (None, None) => "anonymous",
+        }
+    }
+
+    /// Nobody in particular.
+    pub fn is_anonymous(&self) -> bool {
+        self.subject.is_none() && self.key.is_none()
+    }
+
+    /// Whether it is the same somebody, perhaps by another token.
+    pub fn is(&self, other: &Identity) -> bool {
+        let key = |identity: &Identity| identity.key.as_ref().map(|key| key.name.clone());
+        self.subject == other.subject && key(self) == key(other)
+    }
 }
 
 /// What somebody wants to do.
@@ -33,13 +78,10 @@ pub enum Action<'a> {
     Handshake,
     /// Listen.
     Subscribe(&'a Pattern),
-    /// Speak; `connected` is false for a publish without a session.
-    Publish {
-        /// Where.
-        channel: &'a Channel,
-        /// Whether a session says it.
-        connected: bool,
-    },
+    /// Read what was said before.
+    History(&'a Pattern),
+    /// Speak.
+    Publish(&'a Channel),
 }
 
 /// The answer.
@@ -54,47 +96,243 @@ pub enum Decision {
 }
 
 /// The `[rights]` table.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Everybody may do everything.
     pub open: bool,
+    /// Whether somebody without a token may have a session; what they may do there, rules for `anyone` say.
+    pub anonymous: bool,
+    /// The rules.
+    pub rule: Vec<RuleOptions>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { open: false, anonymous: true, rule: Vec::new() }
+    }
+}
+
+/// Why the rights of a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// A rule.
+    #[error("[[rights.rule]] number {0}: {1}")]
+    Rule(usize, rules::InvalidRule),
+    /// A key of tokens.
+    #[error("[[tokens.key]] number {0}: {1}")]
+    TokenKey(usize, token::InvalidKey),
+    /// An API key.
+    #[error("[[key]] number {0}: {1}")]
+    Key(usize, key::Invalid),
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// The token is not good.
+    Token(Refused),
+    /// There is no such API key, or no longer.
+    Key,
+    /// The ticket has been used, or is too old.
+    Ticket,
+    /// Tokens are not taken here.
+    NoTokens,
+}
+
+impl Unknown {
+    /// The word for it in error strings, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unknown::Token(refused) => refused.as_str(),
+            Unknown::Key => "key_unknown",
+            Unknown::Ticket => "ticket_unknown",
+            Unknown::NoTokens => "tokens_not_taken",
+        }
+    }
 }
 
 /// The rules in force.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Policy {
-    options: Options,
+    open: bool,
+    allows_anonymous: bool,
     anonymous: Arc<Identity>,
+    rules: Rules,
+    tokens: Tokens,
+    keys: Keys,
+    tickets: Tickets,
+    /// By id, with the second at which it may be forgotten.
+    revoked: Mutex<HashMap<Box<str>, u64>>,
+    clock: Clock,
+    /// Seconds since 1970 when the clock stood at nought.
+    started: u64,
 }
 
 impl Policy {
     /// Rules from their options.
-    pub fn new(options: Options) -> Self {
-        Policy { options, anonymous: Arc::new(Identity::default()) }
-    }
-
-    /// Who these credentials belong to.
     ///
     /// # Errors
-    /// A refusal for the handshake's reply when the credentials are wrong (absent ones are not: they
-    /// make an anonymous).
-    pub async fn identify(&self, _credentials: &Credentials) -> Result<Arc<Identity>, Refusal> {
-        Ok(self.anonymous.clone())
+    /// The first thing that is wrong.
+    pub fn new(
+        options: Options,
+        tokens: token::Options,
+        keys: &[key::Options],
+        clock: Clock,
+    ) -> Result<Self, Invalid> {
+        let rules = Rules::new(&options.rule).map_err(|(number, why)| Invalid::Rule(number, why))?;
+        let anonymous = Identity { rights: rules.of(Facts::default()), ..Identity::default() };
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok(Policy {
+            open: options.open,
+            allows_anonymous: options.anonymous,
+            anonymous: Arc::new(anonymous),
+            rules,
+            tokens: Tokens::new(tokens).map_err(|(number, why)| Invalid::TokenKey(number, why))?,
+            keys: Keys::new(keys).map_err(|(number, why)| Invalid::Key(number, why))?,
+            tickets: Tickets::new(clock.clone()),
+            revoked: Mutex::default(),
+            started: since.as_secs().saturating_sub(clock.now().as_secs()),
+            clock,
+        })
     }
 
-    /// Whether `who` may do it, as far as this room knows by itself.
-    pub fn check(&self, _who: &Identity, action: Action<'_>) -> Decision {
-        match action {
-            _ if self.options.open => Decision::Allow,
-            Action::Handshake | Action::Subscribe(_) | Action::Publish { .. } => {
-                Decision::Deny("not_open".into())
+    /// Seconds since 1970, by the server's clock.
+    pub fn now(&self) -> u64 {
+        self.started + self.clock.now().as_secs()
+    }
+
+    /// When a second since 1970 is on the server's clock.
+    pub fn moment(&self, second: u64) -> Duration {
+        Duration::from_secs(second.saturating_sub(self.started))
+    }
+
+    /// Whether everybody may do everything.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Who these credentials belong to. None at all make an anonymous.
+    ///
+    /// # Errors
+    /// Why they are not good.
+    pub fn identify(&self, credentials: &Credentials) -> Result<Arc<Identity>, Unknown> {
+        if let Some(ticket) = &credentials.ticket {
+            return self.tickets.redeem(ticket.reveal()).ok_or(Unknown::Ticket);
+        }
+        let Some(secret) = credentials.secret.as_ref().map(|secret| secret.reveal()) else {
+            return Ok(self.anonymous.clone());
+        };
+        if Keys::is_key(secret) {
+            return self.by_key(secret);
+        }
+        if self.tokens.is_empty() {
+            // An open server has nothing to find out.
+            return if self.open { Ok(self.anonymous.clone()) } else { Err(Unknown::NoTokens) };
+        }
+        self.by_token(secret).map_err(Unknown::Token)
+    }
+
+    fn by_key(&self, secret: &str) -> Result<Arc<Identity>, Unknown> {
+        let key = self.keys.find(secret).ok_or(Unknown::Key)?;
+        if key.expires.is_some_and(|expires| expires <= self.now()) {
+            return Err(Unknown::Key);
+        }
+        let mut rights = self.rules.of(Facts { key: Some(&key.name), ..Facts::default() });
+        for (verbs, pattern) in &key.grants {
+            rights.grant(verbs, pattern.clone());
+        }
+        Ok(Arc::new(Identity { key: Some(key.clone()), expires: key.expires, rights, ..Identity::default() }))
+    }
+
+    fn by_token(&self, secret: &str) -> Result<Arc<Identity>, Refused> {
+        let claims = self.tokens.read(secret, self.now())?;
+        if claims.id.as_ref().is_some_and(|id| self.is_revoked(id)) {
+            return Err(Refused::Revoked);
+        }
+        let facts = Facts {
+            subject: claims.subject.as_deref(),
+            groups: &claims.groups,
+            claims: &claims.texts,
+            key: None,
+        };
+        let mut rights = self.rules.of(facts);
+        for (verb, pattern) in claims.grants {
+            rights.grant(&[verb], pattern);
+        }
+        let (subject, token, expires) = (claims.subject, claims.id, claims.expires);
+        Ok(Arc::new(Identity { subject, key: None, token, expires, rights }))
+    }
+
+    /// Whether `who` may do it, as far as this room knows by itself. Nothing is allocated for what is allowed.
+    pub fn check(&self, who: &Identity, action: Action<'_>) -> Decision {
+        if self.open {
+            return Decision::Allow;
+        }
+        let denied = match action {
+            Action::Handshake if who.is_anonymous() && !self.allows_anonymous => {
+                return Decision::Deny("token_required".into());
             }
+            Action::Handshake => return Decision::Allow,
+            Action::Publish(channel) => who.rights.may_publish(channel),
+            Action::Subscribe(pattern) => who.rights.may_all(Verb::Subscribe, pattern),
+            Action::History(pattern) => who.rights.may_all(Verb::History, pattern),
+        };
+        match denied {
+            Ok(()) => self.check_rate(who, action),
+            Err(denied) => Decision::Deny(explain(denied)),
+        }
+    }
+
+    fn check_rate(&self, who: &Identity, action: Action<'_>) -> Decision {
+        match (&who.key, action) {
+            (Some(key), Action::Publish(_)) if !key.admits(self.clock.now()) => {
+                Decision::Deny("rate_exceeded".into())
+            }
+            _ => Decision::Allow,
         }
     }
 
     /// Whether `who` may do it, when [`check`](Self::check) could not tell. There is nobody to ask yet.
     pub async fn ask(&self, _who: &Identity, _action: Action<'_>) -> Decision {
         Decision::Deny("nobody_to_ask".into())
+    }
+
+    /// Whether `who` may use the server's API.
+    pub fn may_administer(&self, who: &Identity) -> bool {
+        who.key.as_ref().is_some_and(|key| key.admin)
+    }
+
+    /// A ticket that is good once, for half a minute, where a token could not be sent.
+    pub fn ticket(&self, who: &Arc<Identity>) -> Option<(String, Duration)> {
+        self.tickets.issue(who)
+    }
+
+    /// Refuses a token from now on. `until`, in seconds since 1970, is when it expires by itself. False when too many are
+    /// remembered already.
+    pub fn revoke(&self, id: &str, until: u64) -> bool {
+        let now = self.now();
+        let mut revoked = self.revoked.lock().expect("nobody panics with this lock");
+        if revoked.len() >= REVOKED {
+            revoked.retain(|_, until| *until > now);
+        }
+        let has_room = revoked.len() < REVOKED;
+        if has_room {
+            revoked.insert(id.into(), until);
+        }
+        has_room
+    }
+
+    fn is_revoked(&self, id: &str) -> bool {
+        self.revoked.lock().expect("nobody panics with this lock").contains_key(id)
+    }
+}
+
+/// Why not, as it stands in the error string.
+fn explain(denied: Denied<'_>) -> Cow<'static, str> {
+    match denied {
+        Denied::NoRule(None) => "no_rule".into(),
+        Denied::NoRule(Some(within)) => format!("no_rule_but_for_{}", within.as_str()).into(),
+        Denied::Rule(number, pattern) => format!("rule_{number}_denies_{}", pattern.as_str()).into(),
     }
 }
