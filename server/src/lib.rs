@@ -29,3 +29,6 @@ pub mod visitors;
 mod acceptor;
 pub mod config;
 pub mod server;
+
+#[cfg(test)]
+mod simulation;

@@ -2,6 +2,7 @@
 //!
 //! Whoever holds the client's end decides how much a write takes, what arrives, and how the connection ends.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,8 +33,26 @@ struct State {
     shut_write: bool,
     readers: Vec<Waker>,
     writers: Vec<Waker>,
-    /// Calls of the server that did something, for whoever wants to know whether it rests.
-    calls: u64,
+    /// Where the server's writes end in `to_client`, and when they were: the ends count from the first byte ever written.
+    writes: VecDeque<(u64, u64)>,
+    written: u64,
+    taken: u64,
+}
+
+thread_local! {
+    /// What servers of this thread have done to their lines: while it stands still they rest. It also tells which of
+    /// two writes was earlier.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often the servers of this thread have read, written or closed something.
+pub(crate) fn calls() -> u64 {
+    CALLS.get()
+}
+
+fn called() -> u64 {
+    CALLS.set(CALLS.get() + 1);
+    CALLS.get()
 }
 
 impl State {
@@ -91,7 +110,7 @@ impl ServerEnd {
         if !state.is_readable() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.calls += 1;
+        called();
         if state.shut_read {
             return Ok(0);
         }
@@ -111,10 +130,13 @@ impl ServerEnd {
         if room == 0 && slices.iter().any(|slice| !slice.is_empty()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.calls += 1;
         let before = state.to_client.len();
         state.to_client.extend(slices.iter().copied().flatten().take(room));
-        Ok(state.to_client.len() - before)
+        let count = state.to_client.len() - before;
+        state.written += count as u64;
+        let write = (state.written, called());
+        state.writes.push_back(write);
+        Ok(count)
     }
 
     pub(super) fn poll_readable(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
@@ -142,7 +164,7 @@ impl ServerEnd {
         }
         state.shut_read |= read;
         state.shut_write = true;
-        state.calls += 1;
+        called();
         state.wake();
         Ok(())
     }
@@ -171,8 +193,26 @@ impl ClientEnd {
         let mut state = lock(&self.0);
         let count = most.min(state.to_client.len());
         let bytes = state.to_client.drain(..count).collect();
+        state.taken += count as u64;
+        let taken = state.taken;
+        while state.writes.front().is_some_and(|(end, _)| *end <= taken) {
+            state.writes.pop_front();
+        }
         state.wake();
         bytes
+    }
+
+    /// Takes what is left of the oldest write.
+    pub(crate) fn receive_one(&self) -> Vec<u8> {
+        let state = lock(&self.0);
+        let count = state.writes.front().map_or(0, |(end, _)| end - state.taken) as usize;
+        drop(state);
+        self.receive(count)
+    }
+
+    /// When the oldest bytes that wait here were written, as [`calls`] counts.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        lock(&self.0).writes.front().map(|(_, at)| *at)
     }
 
     /// Bytes that have arrived and were not taken.
@@ -202,11 +242,6 @@ impl ClientEnd {
     pub(crate) fn is_ended(&self) -> bool {
         let state = lock(&self.0);
         state.shut_write && state.to_client.is_empty()
-    }
-
-    /// Calls of the server that did something.
-    pub(crate) fn calls(&self) -> u64 {
-        lock(&self.0).calls
     }
 }
 
@@ -247,7 +282,7 @@ mod tests {
             let mut buffer = [0; 2];
             assert_eq!(wire.try_read(&mut buffer).unwrap(), 2);
             assert_eq!(wire.try_read(&mut buffer).unwrap(), 1);
-            assert!(client.calls() > 0);
+            assert!(calls() > 0);
             client.lose(loss);
             assert_eq!(wire.try_read(&mut buffer).err().map(|error| error.kind()), read);
             assert_eq!(matches!(wire.write(&[b"abc"]), Written::All), write, "{loss:?}");

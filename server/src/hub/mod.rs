@@ -31,6 +31,8 @@ use tokio::sync::{Notify, oneshot};
 
 pub use attachment::{Hold, MayHold, Parted, Room};
 pub use interest::Subscribed;
+#[cfg(test)]
+pub(crate) use line::{ClientEnd, Loss, calls, line};
 pub use outlet::{Guard, Poll, Woken};
 pub use session::{Ended, Key};
 pub use shard::Shard;

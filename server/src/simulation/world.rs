@@ -1,0 +1,351 @@
+//! The whole of a simulation: a server on this thread, a clock that is moved by hand, clients, and what happens to them.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use super::client::{Client, Way};
+use super::model::{Class, Entry, Model};
+use super::random::Random;
+use crate::broker::Broker;
+use crate::clock::{Clock, Hand};
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::hub::{ClientEnd, Hub, Loss, Wire, calls, line};
+use crate::metrics::Metrics;
+use crate::policy::Policy;
+use crate::transport::{self, App};
+use crate::visitors::Visitors;
+
+pub(super) const CHANNELS: &[&str] = &["/n/a", "/n/b", "/n/c/d"];
+
+pub(super) const PATTERNS: &[&str] = &["/n/a", "/n/*", "/n/**", "/n/c/d", "/**"];
+
+const CLASSES: &[Class] = &[Class { prefix: "", history: false, latest: false }];
+
+/// What the server can do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Features {
+    pub(super) ack: bool,
+    pub(super) history: bool,
+    pub(super) once: bool,
+}
+
+const FEATURES: Features = Features { ack: false, history: false, once: false };
+
+/// Looks at a server that did nothing in between, before it counts as resting.
+const QUIET: usize = 6;
+
+pub(super) struct Server {
+    runtime: Runtime,
+    app: Arc<App>,
+    hand: Hand,
+    clock: Clock,
+    turns: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(random: &mut Random) -> Self {
+        let mut config = Config::default();
+        config.rights.open = true;
+        config.sessions.outbox_messages = *random.pick(&[5, 20, 100, 1000]);
+        config.sessions.outbox_bytes = *random.pick(&[1000, 10_000, 1 << 20]);
+        let (clock, hand) = Clock::by_hand();
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime without sockets needs nothing");
+        let metrics = Metrics::new();
+        let hub = Hub::new(config.sessions.clone(), 1, clock.clone(), metrics.clone());
+        let types = transport::connection_types(false);
+        let broker =
+            Broker::new(hub.clone(), Policy::new(config.rights), config.limits.into(), types, metrics);
+        let app = App::new(
+            Arc::new(broker),
+            config.doors,
+            Visitors::Loopback,
+            axum::Router::new(),
+            false,
+            Drain::new(),
+            clock.clone(),
+        );
+        runtime.spawn(transport::rest::watch(clock.clone()));
+        let turns = runtime.spawn(hub.run(0));
+        Server { runtime, app, hand, clock, turns }
+    }
+
+    /// A connection on which the server may have `room` bytes under way.
+    pub(super) fn connect(&self, room: usize) -> ClientEnd {
+        let (end, client) = line(room);
+        self.runtime.spawn(transport::run(self.app.clone(), Wire::simulated(end), None));
+        client
+    }
+
+    /// Lets every task that can go on do so, a few times.
+    fn go(&self, times: usize) {
+        self.runtime.block_on(async {
+            for _ in 0..times {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    /// Until nothing happens any more without somebody outside.
+    fn rest(&self) {
+        self.runtime.block_on(async {
+            let mut quiet = 0;
+            let mut before = calls();
+            while quiet < QUIET {
+                tokio::task::yield_now().await;
+                let now = calls();
+                quiet = if now == before { quiet + 1 } else { 0 };
+                before = now;
+            }
+        });
+    }
+
+    /// The server's clock in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now().as_millis() as u64
+    }
+
+    fn advance(&self, by: Duration) {
+        self.hand.advance(by);
+        self.runtime.block_on(tokio::time::advance(by));
+    }
+}
+
+/// What clients have before them.
+pub(super) struct Scene {
+    pub(super) random: Random,
+    pub(super) model: Model,
+    pub(super) server: Server,
+    pub(super) features: Features,
+    /// How often connections break, in hundredths.
+    pub(super) trouble: usize,
+    /// The largest payload.
+    pub(super) large: usize,
+    /// Connections of which the server does not know that nobody is there any more.
+    pub(super) silent: Vec<ClientEnd>,
+    observer: ClientEnd,
+    observed: Vec<u8>,
+    lines: Option<VecDeque<String>>,
+}
+
+/// Lines of the trace that are kept.
+const TRACE: usize = 400;
+
+thread_local! {
+    static PANICKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has panics of the server's tasks noticed, which the runtime keeps to itself.
+pub(super) fn notice_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICKED.set(true);
+            before(info);
+        }));
+    });
+}
+
+impl Scene {
+    /// Writes a line of the trace, if one is kept.
+    pub(super) fn trace(&mut self, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            if lines.len() == TRACE {
+                lines.pop_front();
+            }
+            lines.push_back(line());
+        }
+    }
+
+    /// Lets the server come to rest, and the observer have what was published.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        self.server.rest();
+        self.observe()
+    }
+
+    /// The observer is a stream of all channels that is always read: its order is the server's.
+    fn observe(&mut self) -> Result<(), String> {
+        self.observed.extend(self.observer.receive(usize::MAX));
+        if PANICKED.get() || self.server.turns.is_finished() {
+            return Err("the server has panicked".to_owned());
+        }
+        while let Some(end) = self.observed.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.observed.drain(..=end).collect();
+            // What is no JSON is of the head, or a heartbeat.
+            let Ok(message) = serde_json::from_slice::<Value>(&line) else { continue };
+            let Some(number) = message["data"]["n"].as_u64() else { continue };
+            self.trace(|| format!("observer: {number} on {}", message["channel"]));
+            self.model.observe(number as usize, message["ext"]["encke"]["position"].as_str())?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct World {
+    pub(super) scene: Scene,
+    clients: Vec<Client>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, traced: bool) -> Self {
+        PANICKED.set(false);
+        let mut random = Random::new(seed);
+        let server = Server::start(&mut random);
+        let observer = server.connect(usize::MAX);
+        observer.send(b"GET /channels/**?as=lines HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let clients = 1 + random.below(4);
+        let ways: &[Way] =
+            if FEATURES.ack { &[Way::Plain, Way::Batch, Way::Count, Way::Count] } else { &[Way::Plain] };
+        let clients = (0..clients).map(|name| Client::new(name, *random.pick(ways))).collect();
+        let scene = Scene {
+            trouble: *random.pick(&[0, 1, 3]),
+            large: *random.pick(&[500, 3000, 40_000]),
+            random,
+            model: Model::new(CLASSES),
+            server,
+            features: FEATURES,
+            silent: Vec::new(),
+            observer,
+            observed: Vec::new(),
+            lines: traced.then(VecDeque::new),
+        };
+        World { scene, clients }
+    }
+
+    /// The last lines of the trace.
+    pub(super) fn trace(&self) -> String {
+        self.scene.lines.iter().flatten().cloned().collect::<Vec<_>>().join("\n")
+    }
+
+    pub(super) fn run(&mut self, steps: usize) -> Result<(), String> {
+        self.scene.settle()?;
+        for step in 0..steps {
+            self.scene.trace(|| format!("-- step {step}"));
+            self.step()?;
+        }
+        self.calm_down()?;
+        self.check()
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        let World { scene, clients } = self;
+        let who = scene.random.below(clients.len());
+        let client = &mut clients[who];
+        match scene.random.below(100) {
+            0..50 => {
+                if scene.random.chance(70) {
+                    client.read(scene, true)?;
+                }
+                client.act(scene, false)?;
+            }
+            50..70 => client.read(scene, false)?,
+            70..75 => {
+                if !client.connections.is_empty() && scene.random.chance(40 * scene.trouble) {
+                    client.read(scene, false)?;
+                }
+                if !client.connections.is_empty() && scene.random.chance(40 * scene.trouble) {
+                    let place = scene.random.below(client.connections.len());
+                    let loss = *scene.random.pick(&[Loss::Silent, Loss::Closed, Loss::Reset]);
+                    client.lose(scene, place, loss);
+                }
+            }
+            75..79 => client.move_on(scene)?,
+            79..83 => client.stall(scene),
+            83..88 => {
+                for _ in 0..scene.random.below(30) {
+                    client.publish_in_session(scene);
+                }
+            }
+            88..94 => self.wait()?,
+            _ => scene.settle()?,
+        }
+        let scene = &mut self.scene;
+        if scene.random.chance(40) {
+            scene.settle()
+        } else {
+            let times = scene.random.below(4);
+            scene.server.go(times);
+            scene.observe()
+        }
+    }
+
+    /// Time passes.
+    fn wait(&mut self) -> Result<(), String> {
+        let scene = &mut self.scene;
+        let by = match scene.random.below(10) {
+            0..6 => scene.random.below(100),
+            6..9 => scene.random.below(12_000),
+            _ => scene.random.below(150_000),
+        };
+        scene.trace(|| format!("{by} ms pass"));
+        scene.server.advance(Duration::from_millis(by as u64));
+        if scene.random.chance(30)
+            && let Some(end) = scene.silent.pop()
+        {
+            end.lose(Loss::Reset);
+        }
+        for client in &mut self.clients {
+            client.give_up(&mut self.scene);
+        }
+        Ok(())
+    }
+
+    /// Everybody comes back, has time to catch up, and gets one more message on each channel.
+    fn calm_down(&mut self) -> Result<(), String> {
+        self.scene.trace(|| "-- calm".to_owned());
+        self.scene.trouble = 0;
+        for client in &mut self.clients {
+            client.wake(&mut self.scene)?;
+        }
+        self.catch_up(300)?;
+        let now = self.scene.model.moment();
+        for client in &mut self.clients {
+            for subscription in client.subscriptions.iter_mut().filter(|it| it.is_in()) {
+                subscription.stream.log.push(Entry::Calm(now));
+            }
+        }
+        self.scene.trace(|| "-- last publications".to_owned());
+        for channel in CHANNELS {
+            self.clients[0].publish_to(&mut self.scene, channel, 0);
+        }
+        self.catch_up(300)
+    }
+
+    /// Until nobody has anything left to do.
+    fn catch_up(&mut self, rounds: usize) -> Result<(), String> {
+        for _ in 0..rounds {
+            let before = calls();
+            for client in &mut self.clients {
+                client.drain(&mut self.scene)?;
+                client.act(&mut self.scene, true)?;
+            }
+            self.scene.settle()?;
+            if calls() == before && self.clients.iter().all(Client::rests) {
+                return Ok(());
+            }
+            self.scene.server.advance(Duration::from_millis(20));
+        }
+        Err("the clients never came to rest".to_owned())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.scene.model.check_publications()?;
+        for client in &self.clients {
+            for subscription in &client.subscriptions {
+                self.scene
+                    .model
+                    .check(&subscription.stream)
+                    .map_err(|wrong| format!("client {} ({:?}): {wrong}", client.name, client.way))?;
+            }
+        }
+        Ok(())
+    }
+}
