@@ -43,6 +43,12 @@ pub struct Metrics {
     pub outbox_messages_peak: Gauge<i64, AtomicI64>,
     /// The most bytes that have waited in one outbox.
     pub outbox_bytes_peak: Gauge<i64, AtomicI64>,
+    /// Messages kept in history.
+    pub history_messages: Gauge<i64, AtomicI64>,
+    /// What history is charged for them and for its channels.
+    pub history_bytes: Gauge<i64, AtomicI64>,
+    /// Channels with a message in history.
+    pub history_channels: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -66,6 +72,9 @@ impl Metrics {
             reply_pauses: Counter::default(),
             outbox_messages_peak: Gauge::default(),
             outbox_bytes_peak: Gauge::default(),
+            history_messages: Gauge::default(),
+            history_bytes: Gauge::default(),
+            history_channels: Gauge::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -93,6 +102,9 @@ impl Metrics {
         );
         r.register("outbox_messages_peak", "Most messages in one outbox", self.outbox_messages_peak.clone());
         r.register("outbox_bytes_peak", "Most bytes in one outbox", self.outbox_bytes_peak.clone());
+        r.register("history_messages", "Messages kept in history", self.history_messages.clone());
+        r.register_with_unit("history", "Bytes that history takes", Unit::Bytes, self.history_bytes.clone());
+        r.register("history_channels", "Channels with a message in history", self.history_channels.clone());
     }
 
     /// Counts a connection of this transport for as long as the answer lives.

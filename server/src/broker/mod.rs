@@ -1,5 +1,6 @@
 //! The verbs that every door uses. Each asks the policy first; only here a message is sealed and handed to the hub.
 
+mod channels;
 mod conversation;
 mod handshake;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use bayeux::{Channel, ChannelLimits, Draft, Framing, Limits, Message, Pattern, Position, Refusal};
 
+pub use channels::{ChannelOptions, InvalidTable};
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ mod outbox;
 mod outlet;
 mod session;
 mod shard;
+mod slow;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub(crate) use line::{ClientEnd, Loss, calls, line};
 pub use outlet::{Guard, Poll, Woken};
 pub use session::{Ended, Key};
 pub use shard::Shard;
+pub use slow::{Deliver, OnOverflow};
 pub use wire::Wire;
 
 use crate::clock::Clock;
