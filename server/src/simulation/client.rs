@@ -65,6 +65,10 @@ pub(super) struct Session {
 pub(super) struct Client {
     pub(super) name: usize,
     pub(super) way: Way,
+    /// It lets go of the connection that carries its messages before it connects on another. Where nobody acknowledges,
+    /// only then connections may take as little at a time as they like: the end of what an old one has to say would come
+    /// behind the beginning on the new one.
+    one_by_one: bool,
     pub(super) publisher: String,
     pub(super) session: Option<Session>,
     pub(super) connections: Vec<Connection>,
@@ -76,7 +80,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(name: usize, way: Way) -> Self {
+    pub(super) fn new(name: usize, way: Way, one_by_one: bool) -> Self {
         let subscription = |pattern| Subscription {
             stream: Stream { pattern, log: Vec::new() },
             state: State::Out,
@@ -87,6 +91,7 @@ impl Client {
         Client {
             name,
             way,
+            one_by_one,
             publisher: format!("publisher{name:08}"),
             session: None,
             connections: Vec::new(),
@@ -110,9 +115,9 @@ impl Client {
     }
 
     fn open(&mut self, scene: &mut Scene, speech: Speech) -> usize {
-        // Small windows cut a WebSocket's writes. Where nobody acknowledges, responses come in one piece, since two of them
-        // would overtake one another.
+        // Small windows cut writes.
         let room = match speech {
+            Speech::WebSocket if self.way == Way::Plain && !self.one_by_one => 1 << 20,
             Speech::Http if self.way == Way::Plain => 1 << 20,
             _ => *scene.random.pick(&[200, 700, 3000, 1 << 20]),
         };
@@ -273,8 +278,18 @@ impl Client {
 
     /// Sends a connect, held elsewhere or not: from now on this is the session's connection.
     pub(super) fn connect(&mut self, scene: &mut Scene, place: usize) {
-        let Some(session) = &mut self.session else { return };
         let number = self.connections[place].number;
+        if self.one_by_one
+            && let Some(old) = self.current()
+            && old != place
+        {
+            self.lose(scene, old, Loss::Closed);
+        }
+        let (Some(session), Some(place)) =
+            (&mut self.session, self.connections.iter().position(|it| it.number == number))
+        else {
+            return;
+        };
         let moves = session.current != Some(number);
         let mut connect = json!({"channel": "/meta/connect", "connectionType": "long-polling"});
         if self.connections[place].speech == Speech::WebSocket {
@@ -307,23 +322,13 @@ impl Client {
     }
 
     /// Moves to another connection, or holds a second connect.
-    pub(super) fn move_on(&mut self, scene: &mut Scene) -> Result<(), String> {
+    pub(super) fn move_on(&mut self, scene: &mut Scene) {
         if self.session.is_none() || self.connections.len() >= 5 {
-            return Ok(());
-        }
-        if self.way == Way::Plain && !self.drain(scene)? {
-            // What is under way on the old ones would come late, or never.
-            while !self.connections.is_empty() {
-                self.lose(scene, 0, Loss::Closed);
-            }
-        }
-        if self.session.is_none() {
-            return Ok(());
+            return;
         }
         let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
         let place = self.open(scene, speech);
         self.connect(scene, place);
-        Ok(())
     }
 
     pub(super) fn subscribe(&mut self, scene: &mut Scene, number: usize) -> Result<(), String> {
@@ -404,8 +409,9 @@ impl Client {
 
     /// Shuts a window, or opens one again.
     pub(super) fn stall(&mut self, scene: &mut Scene) {
-        let http = self.way == Way::Plain;
-        let may = |connection: &&mut Connection| !http || connection.speech == Speech::WebSocket;
+        let (plain, one_by_one) = (self.way == Way::Plain, self.one_by_one);
+        let is_socket = |connection: &Connection| connection.speech == Speech::WebSocket;
+        let may = |connection: &&mut Connection| !plain || (one_by_one && is_socket(connection));
         let mut all: Vec<_> = self.connections.iter_mut().filter(may).collect();
         if all.is_empty() {
             return;

@@ -80,13 +80,14 @@ impl Client {
     pub(super) fn drain(&mut self, scene: &mut Scene) -> Result<bool, String> {
         loop {
             scene.settle()?;
+            self.read(scene, true)?;
+            scene.settle()?;
             if self.connections.iter().any(|connection| connection.stalled) {
                 return Ok(false);
             }
             if self.connections.iter().all(|connection| connection.arrived() == 0) {
                 return Ok(true);
             }
-            self.read(scene, true)?;
         }
     }
 

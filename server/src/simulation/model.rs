@@ -266,7 +266,7 @@ impl Model {
                     // What was handed out before a part began is a straggler of an earlier one, unless it was asked for.
                     let part = parts.iter_mut().rev().find(|part| *labelled || part.begun <= observed);
                     let Some(part) = part.filter(|part| observed <= part.until) else { continue };
-                    self.got(part, place, &expected, promises.latest)?;
+                    self.got(part, place, *labelled, &expected, promises.latest)?;
                 }
             }
         }
@@ -276,7 +276,14 @@ impl Model {
         Ok(())
     }
 
-    fn got(&self, part: &mut Part, place: usize, expected: &[usize], latest: bool) -> Result<(), String> {
+    fn got(
+        &self,
+        part: &mut Part,
+        place: usize,
+        labelled: bool,
+        expected: &[usize],
+        latest: bool,
+    ) -> Result<(), String> {
         let first = part.last.map_or(0, |last| last + 1);
         let number = expected[place];
         if place + 1 == first {
@@ -291,7 +298,9 @@ impl Model {
                 return Err(format!("{missing} is missing before {number}"));
             }
         }
-        (part.last, part.gap) = (Some(place), part.loss);
+        // Until then some may come that another subscription brought.
+        let certain = labelled || self.publications[number].sent >= part.owed;
+        (part.last, part.gap) = (Some(place), part.loss || (part.gap && !certain));
         Ok(())
     }
 

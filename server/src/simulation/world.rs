@@ -136,7 +136,7 @@ pub(super) struct Scene {
 }
 
 /// Lines of the trace that are kept.
-const TRACE: usize = 400;
+const TRACE: usize = 5000;
 
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
@@ -204,7 +204,8 @@ impl World {
         let clients = 1 + random.below(4);
         let ways: &[Way] =
             if FEATURES.ack { &[Way::Plain, Way::Batch, Way::Count, Way::Count] } else { &[Way::Plain] };
-        let clients = (0..clients).map(|name| Client::new(name, *random.pick(ways))).collect();
+        let clients =
+            (0..clients).map(|name| Client::new(name, *random.pick(ways), random.chance(50))).collect();
         let scene = Scene {
             trouble: *random.pick(&[0, 1, 3]),
             large: *random.pick(&[500, 3000, 40_000]),
@@ -257,7 +258,7 @@ impl World {
                     client.lose(scene, place, loss);
                 }
             }
-            75..79 => client.move_on(scene)?,
+            75..79 => client.move_on(scene),
             79..83 => client.stall(scene),
             83..88 => {
                 for _ in 0..scene.random.below(30) {
