@@ -110,10 +110,10 @@ impl Request {
             Some(ack) if is_wish(ack) => Ack::Batch,
             _ => Ack::None,
         };
-        let is_name = |name: &Box<str>| {
+        let publisher = ours.publisher.and_then(|name| serde_json::from_str::<Box<str>>(name.get()).ok());
+        let publisher = publisher.filter(|name| {
             PUBLISHER.contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        };
-        let publisher = ours.publisher.and_then(|name| serde_json::from_str(name.get()).ok()).filter(is_name);
+        });
         Wishes { ack, replay: ext.replay.is_some_and(is_wish), publisher }
     }
 

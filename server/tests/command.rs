@@ -162,7 +162,9 @@ fn the_two_lines_work_as_they_are_printed() {
         let published: serde_json::Value = serde_json::from_slice(&published).expect("JSON");
         assert_eq!((&published["channel"], &published["sessions"]), (&"/chat/demo".into(), &1.into()));
         let message = receiver.recv_timeout(DEADLINE).expect("the message");
-        assert_eq!(message, "{\"channel\":\"/chat/demo\",\"data\":{\"text\":\"hello\"}}\n");
+        let message: serde_json::Value = serde_json::from_str(&message).expect("a line is JSON");
+        assert_eq!(message["data"]["text"], "hello");
+        assert_eq!(message["ext"]["encke"]["position"], published["position"], "the chat has history");
         running.signal(Signal::TERM);
         assert!(listening.wait().expect("curl").success(), "the stream's end is a clean one");
         assert_eq!(running.ends().0.code(), Some(0));

@@ -3,6 +3,7 @@
 //! A shard's state is touched by its own thread alone. A request that arrives on another core is passed to it as
 //! a closure; on the same core it runs at once. A message crosses to each shard once, whatever the number of subscribers.
 
+mod acknowledge;
 mod answer;
 mod attachment;
 mod expiry;
@@ -11,6 +12,9 @@ mod interest;
 mod line;
 mod outbox;
 mod outlet;
+mod overflow;
+mod past;
+mod recovery;
 mod session;
 mod shard;
 mod slow;
@@ -35,8 +39,10 @@ pub use interest::Subscribed;
 #[cfg(test)]
 pub(crate) use line::{ClientEnd, Loss, calls, line};
 pub use outlet::{Guard, Poll, Woken};
+pub use overflow::Slow;
+pub use past::{Behind, Class, Missing, Past, Portion, Recovery, Span};
 pub use session::{Ended, Key};
-pub use shard::Shard;
+pub use shard::{Shard, Touched};
 pub use slow::{Deliver, OnOverflow};
 pub use wire::Wire;
 
@@ -108,7 +114,13 @@ impl Options {
 
     /// An empty outbox never is, however small it may be.
     fn is_half_full(&self, outbox: &Outbox) -> bool {
-        outbox.len() >= (self.outbox_messages / 2).max(1) || outbox.bytes() >= (self.outbox_bytes / 2).max(1)
+        outbox.waiting() >= (self.outbox_messages / 2).max(1)
+            || outbox.waiting_bytes() >= (self.outbox_bytes / 2).max(1)
+    }
+
+    /// Whether an outbox may hold one more.
+    fn has_room(&self, outbox: &Outbox, message: &Message) -> bool {
+        outbox.len() < self.outbox_messages && outbox.bytes() + message.bytes() <= self.outbox_bytes
     }
 }
 
@@ -117,6 +129,8 @@ impl Options {
 pub struct Hub {
     mailboxes: Arc<[Arc<Mailbox>]>,
     options: Arc<Options>,
+    classes: Arc<[Class]>,
+    past: Arc<dyn Past>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -208,10 +222,18 @@ thread_local! {
 
 impl Hub {
     /// A hub of `shards` shards. Each needs a thread that [`run`](Self::run)s it.
-    pub fn new(options: Options, shards: usize, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        options: Options,
+        shards: usize,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        past: Arc<dyn Past>,
+    ) -> Self {
         Hub {
             mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
             options: Arc::new(options),
+            classes: past.classes(),
+            past,
             metrics,
             clock,
         }
@@ -241,6 +263,8 @@ impl Hub {
             self.metrics.clone(),
             mailbox.clone(),
             self.clock.clone(),
+            self.classes.clone(),
+            self.past.clone(),
         );
         LOCAL.with_borrow_mut(|local| *local = Some(shard));
         loop {

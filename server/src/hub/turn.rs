@@ -9,14 +9,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bayeux::Message;
+use bayeux::{Ack, Message};
 
 use super::Command;
+use super::acknowledge;
 use super::expiry::Tick;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
-use super::session::{Dirty, Ended, Key};
+use super::past::Class;
+use super::session::{Dirty, Key};
 use super::shard::Shard;
+use super::slow::Deliver;
 use super::wire::Written;
 use crate::metrics::Metrics;
 
@@ -166,17 +169,32 @@ impl Shard {
 
     /// Pushes a message into the outbox of everyone who listens; answers with how many.
     fn deliver(&mut self, message: &Arc<Message>) -> usize {
+        let number = Class::of(message.position());
+        let class = &self.classes[number];
+        self.seen[number] = message.position().sequence;
         let receivers: usize =
             self.subscriptions.matching(message.channel()).map(|list| self.subscriptions.len(list)).sum();
         let urgent = receivers <= URGENT;
         for list in self.subscriptions.matching(message.channel()) {
             for slot in self.subscriptions.members(list) {
                 let session = &mut self.sessions[slot as usize];
-                let free = session.outlet.is_free();
-                if !free
-                    && (session.outbox.len() >= self.options.outbox_messages
-                        || session.outbox.bytes() + message.bytes() > self.options.outbox_bytes)
-                {
+                let free = session.is_free();
+                let mut bounded = !free;
+                if let Some(more) = &session.more {
+                    if more.is_shut(number)
+                        || (message.muted().is_some() && message.muted() == more.publisher)
+                    {
+                        continue;
+                    }
+                    bounded |= more.ack != Ack::None;
+                }
+                if !session.outbox.has_messages() {
+                    session.waits_since = self.now;
+                } else if class.deliver == Deliver::Latest {
+                    let older = session.outbox.conflate(message);
+                    self.metrics.messages_conflated.inc_by(older as u64);
+                }
+                if bounded && !self.options.has_room(&session.outbox, message) {
                     self.turn.full.push(slot);
                     continue;
                 }
@@ -196,8 +214,7 @@ impl Shard {
             }
         }
         while let Some(slot) = self.turn.full.pop() {
-            self.metrics.dropped("overflow", 1);
-            self.end(slot, Ended::Overflow);
+            self.overflow(slot, message, urgent);
         }
         receivers
     }
@@ -241,16 +258,21 @@ impl Shard {
     pub(super) fn flush(&mut self, slot: u32) {
         let session = &mut self.sessions[slot as usize];
         session.dirty = Dirty::No;
+        let ack = session.ack();
+        if ack != Ack::None {
+            self.answer_acknowledging(slot);
+        }
+        let session = &mut self.sessions[slot as usize];
         match &mut session.outlet {
             Outlet::Socket(socket) if socket.rest.is_none() => {
-                let (batch, count) = if session.outbox.has_messages() {
+                let (batch, count) = if ack != Ack::Batch && session.outbox.has_messages() {
                     self.joined.batch(&session.outbox, socket.framing)
                 } else {
                     (&[][..], 0)
                 };
                 let replies = session.outbox.replies();
                 if batch.is_empty() && replies.is_empty() {
-                    return;
+                    return self.catch_up(slot);
                 }
                 let length = batch.len() + replies.len();
                 let written = if socket.chunked {
@@ -265,10 +287,10 @@ impl Shard {
                 };
                 if !matches!(written, Written::Part(None) | Written::Closed) {
                     self.turn.tally.add(count, length);
-                    session.outbox.leave(count);
                     if !replies_done(&mut session.outbox) {
                         socket.wire.notify();
                     }
+                    session.handed_over(count);
                 }
                 self.after_write(slot, written);
             }
@@ -282,12 +304,13 @@ impl Shard {
         let Outlet::Socket(socket) = &mut session.outlet else { return };
         match written {
             Written::All => {
-                if session.outbox.has_messages() {
+                if (session.outbox.has_messages() && session.is_free()) || acknowledge::asks(session) {
                     self.turn.mark(slot, &mut session.dirty, false);
                 }
                 if !self.options.is_half_full(&session.outbox) {
                     self.leave_deep(slot);
                 }
+                self.catch_up(slot);
             }
             Written::Part(rest) => {
                 socket.rest = Some(rest.unwrap_or_default());
