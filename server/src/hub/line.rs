@@ -1,12 +1,15 @@
-//! A connection without a socket, for the simulation: two buffers, of which the server's has a bound as the kernel's has.
+//! A connection without a socket, for the simulation: two buffers, of which the server's has a bound as the kernel's has;
+//! and what hubs have handed out, in their order.
 //!
 //! Whoever holds the client's end decides how much a write takes, what arrives, and how the connection ends.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+
+use bayeux::Message;
 
 /// How a connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,20 @@ thread_local! {
     /// What servers of this thread have done to their lines: while it stands still they rest. It also tells which of
     /// two writes was earlier.
     static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+thread_local! {
+    /// What hubs of this thread were given to hand out, if somebody wants to know.
+    static HANDED_OUT: RefCell<Option<Vec<Arc<Message>>>> = const { RefCell::new(None) };
+}
+
+pub(super) fn hand_out(message: &Arc<Message>) {
+    HANDED_OUT.with_borrow_mut(|all| all.iter_mut().for_each(|all| all.push(message.clone())));
+}
+
+/// What hubs of this thread were given to hand out since this was last asked.
+pub(crate) fn handed_out() -> Vec<Arc<Message>> {
+    HANDED_OUT.replace(Some(Vec::new())).unwrap_or_default()
 }
 
 /// How often the servers of this thread have read, written or closed something.

@@ -44,6 +44,10 @@ impl Subscription {
     pub(super) fn is_in(&self) -> bool {
         self.state == State::In
     }
+
+    fn rests(&self) -> bool {
+        self.is_in() || (self.state == State::Out && self.cursor.is_empty())
+    }
 }
 
 pub(super) struct Session {
@@ -213,6 +217,10 @@ impl Client {
     fn finish(&mut self, scene: &mut Scene) -> Result<(), String> {
         for number in 0..self.subscriptions.len() {
             match self.subscriptions[number].state {
+                // It goes on in a new session where it ended in the last one.
+                State::Out if !self.subscriptions[number].cursor.is_empty() => {
+                    return self.subscribe(scene, number);
+                }
                 State::Asked
                     if !self.is_asked(|what| matches!(what, What::Subscribe(it) if *it == number)) =>
                 {
@@ -339,7 +347,6 @@ impl Client {
         let pattern = subscription.stream.pattern;
         let mut subscribe = json!({"channel": "/meta/subscribe", "subscription": pattern});
         let since = match subscription.state {
-            _ if !scene.features.history => None,
             _ if !subscription.cursor.is_empty() => Some(cursor(&subscription.cursor)),
             _ => scene.random.pick(&[None, Some("now".to_owned()), Some("all".to_owned())]).clone(),
         };
@@ -440,7 +447,23 @@ impl Client {
         session.connected
             && session.connect.is_some()
             && self.unanswered.is_empty()
-            && self.subscriptions.iter().all(|it| matches!(it.state, State::Out | State::In))
+            && self
+                .subscriptions
+                .iter()
+                .all(|it| it.is_in() || (it.state == State::Out && it.cursor.is_empty()))
+    }
+
+    /// What it waits for.
+    pub(super) fn unrest(&self) -> String {
+        let Some(session) = &self.session else { return format!("{} has no session", self.name) };
+        let open: Vec<_> = self.subscriptions.iter().filter(|it| !it.rests()).collect();
+        let open: Vec<_> = open.iter().map(|it| (it.stream.pattern, it.state, &it.cursor)).collect();
+        let asked: Vec<_> =
+            self.connections.iter().map(|it| (it.number, it.speech, &it.asked, it.arrived())).collect();
+        format!(
+            "{}: connect {:?} on {:?}, publications {:?}, {open:?}, {asked:?}",
+            self.name, session.connect, session.current, self.unanswered
+        )
     }
 
     fn disconnect(&mut self, scene: &mut Scene) {

@@ -13,7 +13,7 @@ pub(super) struct Class {
     /// Its messages have positions, and are kept.
     pub(super) history: bool,
     /// A slow listener gets the newest of each channel, and may miss others.
-    pub(super) latest: bool,
+    pub(super) lossy: bool,
 }
 
 #[derive(Debug)]
@@ -266,12 +266,12 @@ impl Model {
                     // What was handed out before a part began is a straggler of an earlier one, unless it was asked for.
                     let part = parts.iter_mut().rev().find(|part| *labelled || part.begun <= observed);
                     let Some(part) = part.filter(|part| observed <= part.until) else { continue };
-                    self.got(part, place, *labelled, &expected, promises.latest)?;
+                    self.got(part, place, *labelled, &expected, promises.lossy)?;
                 }
             }
         }
         for part in &parts {
-            self.end(part, &expected, promises.latest)?;
+            self.end(part, &expected, promises.lossy)?;
         }
         Ok(())
     }
@@ -282,7 +282,7 @@ impl Model {
         place: usize,
         labelled: bool,
         expected: &[usize],
-        latest: bool,
+        lossy: bool,
     ) -> Result<(), String> {
         let first = part.last.map_or(0, |last| last + 1);
         let number = expected[place];
@@ -293,7 +293,7 @@ impl Model {
             return Err(format!("{number} arrived after {}", expected[first - 1]));
         }
         for missing in &expected[first..place] {
-            let excused = latest || (part.gap && self.publications[*missing].sent < part.owed);
+            let excused = lossy || (part.gap && self.publications[*missing].sent < part.owed);
             if !excused {
                 return Err(format!("{missing} is missing before {number}"));
             }
@@ -304,14 +304,14 @@ impl Model {
         Ok(())
     }
 
-    fn end(&self, part: &Part, expected: &[usize], latest: bool) -> Result<(), String> {
+    fn end(&self, part: &Part, expected: &[usize], lossy: bool) -> Result<(), String> {
         let first = part.last.map_or(0, |last| last + 1);
         for (place, number) in expected.iter().enumerate().skip(first) {
             let publication = &self.publications[*number];
             let due = publication.observed.is_some_and(|observed| observed < part.until)
                 && (!part.gap || publication.sent >= part.owed);
             let newer = |other: &usize| self.publications[*other].channel == publication.channel;
-            if due && !(latest && expected[place + 1..].iter().any(newer)) {
+            if due && !(lossy && expected[place + 1..].iter().any(newer)) {
                 return Err(format!("{number} never arrived"));
             }
         }

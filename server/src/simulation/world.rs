@@ -12,31 +12,59 @@ use tokio::task::JoinHandle;
 use super::client::{Client, Way};
 use super::model::{Class, Entry, Model};
 use super::random::Random;
-use crate::broker::Broker;
+use crate::broker::{Broker, Classes};
 use crate::clock::{Clock, Hand};
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::hub::{ClientEnd, Hub, Loss, Wire, calls, line};
+use crate::hub::{ClientEnd, Hub, Loss, Wire, calls, handed_out, line};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::transport::{self, App};
 use crate::visitors::Visitors;
 
-pub(super) const CHANNELS: &[&str] = &["/n/a", "/n/b", "/n/c/d"];
+pub(super) const CHANNELS: &[&str] = &[
+    "/n/a", "/n/b/c", "/h/a", "/h/b", "/h/c/d", "/s/a", "/s/b", "/v/a", "/l/a", "/l/b", "/d/a", "/g/a",
+    "/g/b",
+];
 
-pub(super) const PATTERNS: &[&str] = &["/n/a", "/n/*", "/n/**", "/n/c/d", "/**"];
+pub(super) const PATTERNS: &[&str] = &[
+    "/n/a", "/n/*", "/n/**", "/h/a", "/h/*", "/h/**", "/h/c/d", "/s/a", "/s/*", "/v/*", "/v/a", "/l/*",
+    "/d/*", "/g/*", "/g/a", "/**",
+];
 
-const CLASSES: &[Class] = &[Class { prefix: "", history: false, latest: false }];
+/// The tables of channels, as [`TABLES`] has them, and the channels without one.
+const CLASSES: &[Class] = &[
+    Class { prefix: "/h/", history: true, lossy: false },
+    Class { prefix: "/s/", history: true, lossy: false },
+    Class { prefix: "/v/", history: true, lossy: false },
+    Class { prefix: "/l/", history: true, lossy: true },
+    Class { prefix: "/d/", history: false, lossy: true },
+    Class { prefix: "/g/", history: false, lossy: false },
+    Class { prefix: "", history: false, lossy: false },
+];
 
-/// What the server can do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Features {
-    pub(super) ack: bool,
-    pub(super) history: bool,
-    pub(super) once: bool,
-}
-
-const FEATURES: Features = Features { ack: false, history: false, once: false };
+const TABLES: &str = r#"
+    [[channel]]
+    patterns = ["/h/**"]
+    history = { count = 1000, age = "1h" }
+    [[channel]]
+    patterns = ["/s/**"]
+    history = { count = 4, age = "1m" }
+    [[channel]]
+    patterns = ["/v/**"]
+    last_value = true
+    history = { count = 1000, age = "1h" }
+    [[channel]]
+    patterns = ["/l/**"]
+    deliver = "latest"
+    history = { count = 2, age = "1h" }
+    [[channel]]
+    patterns = ["/d/**"]
+    on_overflow = "drop-oldest"
+    [[channel]]
+    patterns = ["/g/**"]
+    on_overflow = "gap"
+"#;
 
 /// Looks at a server that did nothing in between, before it counts as resting.
 const QUIET: usize = 6;
@@ -46,12 +74,13 @@ pub(super) struct Server {
     app: Arc<App>,
     hand: Hand,
     clock: Clock,
+    hub: Hub,
     turns: JoinHandle<()>,
 }
 
 impl Server {
     fn start(random: &mut Random) -> Self {
-        let mut config = Config::default();
+        let mut config: Config = toml::from_str(TABLES).expect("tables that are written right here");
         config.rights.open = true;
         config.sessions.outbox_messages = *random.pick(&[5, 20, 100, 1000]);
         config.sessions.outbox_bytes = *random.pick(&[1000, 10_000, 1 << 20]);
@@ -59,12 +88,15 @@ impl Server {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime without sockets needs nothing");
         let metrics = Metrics::new();
-        let hub = Hub::new(config.sessions.clone(), 1, clock.clone(), metrics.clone());
-        let types = transport::connection_types(false);
-        let broker =
-            Broker::new(hub.clone(), Policy::new(config.rights), config.limits.into(), types, metrics);
+        let limits = bayeux::Limits::from(config.limits);
+        let classes = Classes::new(&config.channel, &limits.channel, clock.clone()).expect("they are valid");
+        let hub = Hub::new(config.sessions.clone(), 1, clock.clone(), metrics.clone(), classes.clone());
+        let (types, policy) = (transport::connection_types(false), Policy::new(config.rights));
+        let broker = Arc::new(Broker::new(hub.clone(), classes, policy, limits, types, metrics));
+        let keeper = broker.clone();
+        runtime.spawn(async move { keeper.expire().await });
         let app = App::new(
-            Arc::new(broker),
+            broker,
             config.doors,
             Visitors::Loopback,
             axum::Router::new(),
@@ -73,8 +105,8 @@ impl Server {
             clock.clone(),
         );
         runtime.spawn(transport::rest::watch(clock.clone()));
-        let turns = runtime.spawn(hub.run(0));
-        Server { runtime, app, hand, clock, turns }
+        let turns = runtime.spawn(hub.clone().run(0));
+        Server { runtime, app, hand, clock, hub, turns }
     }
 
     /// A connection on which the server may have `room` bytes under way.
@@ -112,6 +144,14 @@ impl Server {
         self.clock.now().as_millis() as u64
     }
 
+    /// What waits, and for whom.
+    fn state(&self) -> String {
+        let state = self.hub.call(0, |shard| format!("{:?}", shard.slowest(9)));
+        let options = self.hub.options();
+        let bounds = (options.outbox_messages, options.outbox_bytes);
+        format!("bounds {bounds:?}, waiting {}", self.runtime.block_on(state).unwrap_or_default())
+    }
+
     fn advance(&self, by: Duration) {
         self.hand.advance(by);
         self.runtime.block_on(tokio::time::advance(by));
@@ -123,15 +163,12 @@ pub(super) struct Scene {
     pub(super) random: Random,
     pub(super) model: Model,
     pub(super) server: Server,
-    pub(super) features: Features,
     /// How often connections break, in hundredths.
     pub(super) trouble: usize,
     /// The largest payload.
     pub(super) large: usize,
     /// Connections of which the server does not know that nobody is there any more.
     pub(super) silent: Vec<ClientEnd>,
-    observer: ClientEnd,
-    observed: Vec<u8>,
     lines: Option<VecDeque<String>>,
 }
 
@@ -165,25 +202,24 @@ impl Scene {
         }
     }
 
-    /// Lets the server come to rest, and the observer have what was published.
+    /// Lets the server come to rest, and the model know what was published.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         self.server.rest();
         self.observe()
     }
 
-    /// The observer is a stream of all channels that is always read: its order is the server's.
+    /// Learns what the server has handed out, and in which order.
     fn observe(&mut self) -> Result<(), String> {
-        self.observed.extend(self.observer.receive(usize::MAX));
         if PANICKED.get() || self.server.turns.is_finished() {
             return Err("the server has panicked".to_owned());
         }
-        while let Some(end) = self.observed.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.observed.drain(..=end).collect();
-            // What is no JSON is of the head, or a heartbeat.
-            let Ok(message) = serde_json::from_slice::<Value>(&line) else { continue };
-            let Some(number) = message["data"]["n"].as_u64() else { continue };
-            self.trace(|| format!("observer: {number} on {}", message["channel"]));
-            self.model.observe(number as usize, message["ext"]["encke"]["position"].as_str())?;
+        for message in handed_out() {
+            let json: Value = serde_json::from_slice(message.json()).expect("messages are JSON");
+            let number = json["data"]["n"].as_u64().expect("the simulation numbers its publications");
+            let position = message.position();
+            self.trace(|| format!("server: {number} on {} is {position}", json["channel"]));
+            let shown = json["ext"]["encke"]["position"].as_str();
+            self.model.observe(number as usize, shown)?;
         }
         Ok(())
     }
@@ -199,23 +235,18 @@ impl World {
         PANICKED.set(false);
         let mut random = Random::new(seed);
         let server = Server::start(&mut random);
-        let observer = server.connect(usize::MAX);
-        observer.send(b"GET /channels/**?as=lines HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        drop(handed_out());
         let clients = 1 + random.below(4);
-        let ways: &[Way] =
-            if FEATURES.ack { &[Way::Plain, Way::Batch, Way::Count, Way::Count] } else { &[Way::Plain] };
+        let ways = [Way::Plain, Way::Batch, Way::Count, Way::Count];
         let clients =
-            (0..clients).map(|name| Client::new(name, *random.pick(ways), random.chance(50))).collect();
+            (0..clients).map(|name| Client::new(name, *random.pick(&ways), random.chance(50))).collect();
         let scene = Scene {
             trouble: *random.pick(&[0, 1, 3]),
             large: *random.pick(&[500, 3000, 40_000]),
             random,
             model: Model::new(CLASSES),
             server,
-            features: FEATURES,
             silent: Vec::new(),
-            observer,
-            observed: Vec::new(),
             lines: traced.then(VecDeque::new),
         };
         World { scene, clients }
@@ -223,7 +254,15 @@ impl World {
 
     /// The last lines of the trace.
     pub(super) fn trace(&self) -> String {
-        self.scene.lines.iter().flatten().cloned().collect::<Vec<_>>().join("\n")
+        let lines = self
+            .scene
+            .lines
+            .iter()
+            .flatten()
+            .cloned()
+            .chain([self.scene.server.state()])
+            .chain(self.clients.iter().map(Client::unrest));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     pub(super) fn run(&mut self, steps: usize) -> Result<(), String> {
@@ -334,7 +373,8 @@ impl World {
             }
             self.scene.server.advance(Duration::from_millis(20));
         }
-        Err("the clients never came to rest".to_owned())
+        let why: Vec<String> = self.clients.iter().map(Client::unrest).collect();
+        Err(format!("the clients never came to rest: {}", why.join(", ")))
     }
 
     fn check(&self) -> Result<(), String> {
