@@ -34,6 +34,8 @@ pub(super) struct Subscription {
     pub(super) state: State,
     /// It was subscribed in this session at some time: stragglers may come.
     pub(super) known: bool,
+    /// The last subscribe asked for what comes from now on.
+    pub(super) from_now: bool,
     /// The newest position had, by its first half.
     pub(super) cursor: BTreeMap<String, u64>,
     /// Messages that came before the answer to the subscribe: only that tells whether they come again as a replay.
@@ -89,6 +91,7 @@ impl Client {
             stream: Stream { pattern, log: Vec::new() },
             state: State::Out,
             known: false,
+            from_now: false,
             cursor: BTreeMap::new(),
             held: Vec::new(),
         };
@@ -351,9 +354,11 @@ impl Client {
             _ => scene.random.pick(&[None, Some("now".to_owned()), Some("all".to_owned())]).clone(),
         };
         if subscription.cursor.is_empty() {
-            subscription.stream.log.push(Entry::Begin(scene.model.moment()));
+            let all = since.as_deref() == Some("all");
+            subscription.stream.log.push(Entry::Begin(scene.model.moment(), all));
             subscription.held.clear();
         }
+        subscription.from_now = since.as_deref() == Some("now");
         if let Some(since) = since {
             subscribe["ext"] = json!({"encke": {"since": {pattern: since}}});
         }

@@ -335,8 +335,11 @@ impl Client {
             }
         }
         let subscription = &mut self.subscriptions[it];
-        if subscription.cursor.is_empty() {
-            subscription.cursor = live;
+        // Otherwise only messages move it: what is replayed has yet to come.
+        if recovery["reason"] == "unknown" || (subscription.from_now && subscription.cursor.is_empty()) {
+            for (epoch, sequence) in live {
+                subscription.cursor.entry(epoch).or_insert(sequence);
+            }
         }
         Ok(())
     }

@@ -12,6 +12,10 @@ pub(super) struct Class {
     pub(super) prefix: &'static str,
     /// Its messages have positions, and are kept.
     pub(super) history: bool,
+    /// A slow listener may miss any, and is not told.
+    pub(super) drops: bool,
+    /// Its history has everything.
+    pub(super) complete: bool,
     /// A slow listener gets the newest of each channel, and may miss others.
     pub(super) lossy: bool,
 }
@@ -47,8 +51,9 @@ pub(super) struct Model {
 /// Something in the life of a [`Stream`].
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    /// A subscribe that asks for nothing earlier was sent: a new part of the stream begins.
-    Begin(Moment),
+    /// A subscribe was sent that does not go on where the client stands: a new part of the stream begins. Whether it asks
+    /// for all that is kept.
+    Begin(Moment, bool),
     /// The subscription is known to hold: what is sent after this moment must arrive.
     Known(Moment),
     /// A message, by its number; labelled when it answers this subscription alone.
@@ -188,7 +193,7 @@ impl Model {
 
     fn show(&self, entry: &Entry) -> String {
         match entry {
-            Entry::Begin(at) => format!("begin@{at}"),
+            Entry::Begin(at, all) => format!("begin{}@{at}", if *all { "-all" } else { "" }),
             Entry::Known(at) => format!("known@{at}"),
             Entry::Got(number, labelled) => {
                 let sent = self.publications[*number].sent;
@@ -213,7 +218,7 @@ impl Model {
         let mut parts: Vec<Part> = Vec::new();
         for entry in &stream.log {
             match entry {
-                Entry::Begin(begun) => {
+                Entry::Begin(begun, all) => {
                     if let Some(before) = parts.last_mut() {
                         before.until = before.until.min(*begun);
                     }
@@ -222,7 +227,7 @@ impl Model {
                         begun: *begun,
                         until,
                         last: None,
-                        gap: true,
+                        gap: !(*all && promises.complete),
                         loss: false,
                         owed: Moment::MAX,
                     });
@@ -266,9 +271,12 @@ impl Model {
                     // What was handed out before a part began is a straggler of an earlier one, unless it was asked for.
                     let part = parts.iter_mut().rev().find(|part| *labelled || part.begun <= observed);
                     let Some(part) = part.filter(|part| observed <= part.until) else { continue };
-                    self.got(part, place, *labelled, &expected, promises.lossy)?;
+                    self.got(part, place, &expected, promises.lossy || promises.drops)?;
                 }
             }
+        }
+        if promises.drops {
+            return Ok(());
         }
         for part in &parts {
             self.end(part, &expected, promises.lossy)?;
@@ -276,14 +284,7 @@ impl Model {
         Ok(())
     }
 
-    fn got(
-        &self,
-        part: &mut Part,
-        place: usize,
-        labelled: bool,
-        expected: &[usize],
-        lossy: bool,
-    ) -> Result<(), String> {
+    fn got(&self, part: &mut Part, place: usize, expected: &[usize], lossy: bool) -> Result<(), String> {
         let first = part.last.map_or(0, |last| last + 1);
         let number = expected[place];
         if place + 1 == first {
@@ -299,7 +300,7 @@ impl Model {
             }
         }
         // Until then some may come that another subscription brought.
-        let certain = labelled || self.publications[number].sent >= part.owed;
+        let certain = self.publications[number].sent >= part.owed;
         (part.last, part.gap) = (Some(place), part.loss || (part.gap && !certain));
         Ok(())
     }

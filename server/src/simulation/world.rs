@@ -34,26 +34,26 @@ pub(super) const PATTERNS: &[&str] = &[
 
 /// The tables of channels, as [`TABLES`] has them, and the channels without one.
 const CLASSES: &[Class] = &[
-    Class { prefix: "/h/", history: true, lossy: false },
-    Class { prefix: "/s/", history: true, lossy: false },
-    Class { prefix: "/v/", history: true, lossy: false },
-    Class { prefix: "/l/", history: true, lossy: true },
-    Class { prefix: "/d/", history: false, lossy: true },
-    Class { prefix: "/g/", history: false, lossy: false },
-    Class { prefix: "", history: false, lossy: false },
+    Class { prefix: "/h/", history: true, complete: true, lossy: false, drops: false },
+    Class { prefix: "/s/", history: true, complete: false, lossy: false, drops: false },
+    Class { prefix: "/v/", history: true, complete: true, lossy: false, drops: false },
+    Class { prefix: "/l/", history: true, complete: false, lossy: true, drops: false },
+    Class { prefix: "/d/", history: false, complete: false, lossy: false, drops: true },
+    Class { prefix: "/g/", history: false, complete: false, lossy: false, drops: false },
+    Class { prefix: "", history: false, complete: false, lossy: false, drops: false },
 ];
 
 const TABLES: &str = r#"
     [[channel]]
     patterns = ["/h/**"]
-    history = { count = 1000, age = "1h" }
+    history = { count = 1000, age = "1d" }
     [[channel]]
     patterns = ["/s/**"]
     history = { count = 4, age = "1m" }
     [[channel]]
     patterns = ["/v/**"]
     last_value = true
-    history = { count = 1000, age = "1h" }
+    history = { count = 1000, age = "1d" }
     [[channel]]
     patterns = ["/l/**"]
     deliver = "latest"
