@@ -81,6 +81,8 @@ struct Ext<'a> {
     replay: Option<&'a RawValue>,
     #[serde(borrow)]
     encke: Option<&'a RawValue>,
+    #[serde(borrow)]
+    authentication: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -96,6 +98,16 @@ struct Ours<'a> {
 }
 
 impl Request {
+    /// The token that a handshake or a connect shows (`ext.authentication.token`).
+    pub fn token(&self) -> Option<Box<str>> {
+        #[derive(Deserialize)]
+        struct Authentication {
+            token: Box<str>,
+        }
+        let shown = self.ext().authentication?;
+        serde_json::from_str::<Authentication>(shown.get()).ok().map(|shown| shown.token)
+    }
+
     fn ext(&self) -> Ext<'_> {
         self.ext.as_ref().and_then(|ext| serde_json::from_str(ext.get()).ok()).unwrap_or_default()
     }

@@ -87,6 +87,9 @@ pub struct Reply<'a> {
     pub ext: Option<&'a RawValue>,
     /// The number that stands for all deliveries up to this reply (CometD's `ack`). With it `ext` says nothing else.
     pub ack: Option<u64>,
+    /// In a connect reply: for how many milliseconds the session's token is still good, when it is time for a newer one
+    /// (`ext.authentication.expires_in`).
+    pub expires_in: Option<u64>,
 }
 
 impl<'a> Reply<'a> {
@@ -132,8 +135,12 @@ impl<'a> Reply<'a> {
             out.extend_from_slice(b",\"data\":");
             safe::json(out, data.get().as_bytes());
         }
+        let expires = |milliseconds| format!(r#""authentication":{{"expires_in":{milliseconds}}}"#);
         if let Some(ack) = self.ack {
-            out.extend_from_slice(format!(r#","ext":{{"ack":{ack}}}"#).as_bytes());
+            let more = self.expires_in.map_or_else(String::new, |left| format!(",{}", expires(left)));
+            out.extend_from_slice(format!(r#","ext":{{"ack":{ack}{more}}}"#).as_bytes());
+        } else if let Some(left) = self.expires_in {
+            out.extend_from_slice(format!(r#","ext":{{{}}}"#, expires(left)).as_bytes());
         } else if let Some(ext) = self.ext {
             out.extend_from_slice(b",\"ext\":");
             safe::json(out, ext.get().as_bytes());

@@ -50,6 +50,7 @@ proptest! {
             data: None,
             ext: ext.as_deref(),
             ack: None,
+            expires_in: None,
         };
         let mut out = b"[".to_vec();
         reply.write_json(&mut out);

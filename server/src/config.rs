@@ -33,6 +33,10 @@ pub struct Config {
     pub limits: broker::Options,
     /// Who may.
     pub rights: policy::Options,
+    /// Tokens that say who somebody is.
+    pub tokens: policy::token::Options,
+    /// API keys.
+    pub key: Vec<policy::key::Options>,
     /// Which channels have history, and what slow consumers get. The first table that matches a channel counts.
     pub channel: Vec<broker::ChannelOptions>,
 }
@@ -48,6 +52,8 @@ impl Default for Config {
             sessions: Default::default(),
             limits: Default::default(),
             rights: Default::default(),
+            tokens: Default::default(),
+            key: Vec::new(),
             channel: Vec::new(),
         }
     }

@@ -57,7 +57,8 @@ impl Server {
         let classes = Classes::new(&config.channel, &limits.channel, clock.clone())
             .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let hub = Hub::new(config.sessions, cores, clock.clone(), metrics.clone(), classes.clone());
-        let policy = Policy::new(config.rights);
+        let policy = Policy::new(config.rights, config.tokens, &config.key, clock.clone())
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why.to_string()))?;
         let broker = Arc::new(Broker::new(
             hub.clone(),
             classes,

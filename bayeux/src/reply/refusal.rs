@@ -32,6 +32,7 @@ pub const REFUSALS: &[Kind] = &[
     BATCHED_WITH_HANDSHAKE,
     SESSION_UNKNOWN,
     HANDSHAKE_DENIED,
+    AUTHENTICATION_FAILED,
     PUBLISH_DENIED,
     SUBSCRIBE_DENIED,
     SUBSCRIPTION_MISSING,
@@ -54,6 +55,8 @@ const CONNECTION_TYPE_UNSUPPORTED: Kind = kind(
 );
 const CHANNEL_MISSING: Kind = kind(400, "channel_missing", "The message names no channel.");
 const DATA_MISSING: Kind = kind(400, "data_missing", "The publication has no data.");
+const AUTHENTICATION_FAILED: Kind =
+    kind(403, "authentication_failed", "The token or key is not good, for the reason that stands there.");
 const DATA_INVALID: Kind = kind(400, "data_invalid", "The service does not understand what it was sent.");
 const IDEMPOTENCY_KEY_REUSED: Kind = kind(
     422,
@@ -156,6 +159,11 @@ impl Refusal {
     /// No session for this client.
     pub fn handshake_denied() -> Self {
         Self::new(&HANDSHAKE_DENIED, &[])
+    }
+
+    /// A token or a key that is not good, and why.
+    pub fn authentication_failed(why: &str) -> Self {
+        Self::new(&AUTHENTICATION_FAILED, &[why])
     }
 
     /// No right to publish there, and why.

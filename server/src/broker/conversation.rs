@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bayeux::{Acknowledged, Advice, Framing, Reconnect, Refusal, Reply, Request, RequestId, SessionId, Verb};
 
 use super::Broker;
+use super::identities::identity_of;
 use crate::hub::{Key, Parted, Touched, Wire};
 use crate::policy::Identity;
 
@@ -39,10 +40,13 @@ pub struct Door {
     pub owed: Option<Box<[u8]>>,
 }
 
-/// The session that a request names, and who publishes by it.
-struct Named {
-    bound: Bound,
-    publisher: NonZeroU64,
+/// The session that a request names, and who speaks by it.
+pub(super) struct Named {
+    pub(super) bound: Bound,
+    /// By which name it publishes.
+    pub(super) publisher: NonZeroU64,
+    /// Whose it is.
+    pub(super) identity: Arc<Identity>,
 }
 
 /// A connect that HTTP shall hold.
@@ -125,7 +129,7 @@ impl Broker {
         spoken
     }
 
-    fn refuse(to: &mut Vec<u8>, request: &Request, refusal: &Refusal, advice: Option<Advice>) {
+    pub(super) fn refuse(to: &mut Vec<u8>, request: &Request, refusal: &Refusal, advice: Option<Advice>) {
         let channel = match &request.verb {
             Verb::Handshake { .. } => "/meta/handshake",
             Verb::Connect { .. } => "/meta/connect",
@@ -151,7 +155,7 @@ impl Broker {
                 Self::refuse(&mut spoken.replies.middle, &request, refusal, None);
             }
             Verb::Publish { .. } if request.client_id.is_none() => {
-                self.publish_request(door, request, None, spoken).await
+                self.publish_request(&door.identity.clone(), request, None, spoken).await
             }
             _ => match self.session(door, &request).await {
                 Some(named) => {
@@ -177,15 +181,19 @@ impl Broker {
     /// The live session that a request names. On a socket that carries a live session no other one may speak.
     async fn session(&self, door: &mut Door, request: &Request) -> Option<Named> {
         let client_id = request.client_id.as_deref()?;
-        let named = |bound: Bound, publisher: Option<NonZeroU64>| Named {
-            bound,
-            publisher: publisher.unwrap_or_else(|| self.repeats.publisher(bound.id.as_str())),
+        let speaks = door.identity.clone();
+        let named = |bound: Bound, Touched { publisher, owner }: Touched| {
+            let publisher = publisher.unwrap_or_else(|| self.repeats.publisher(bound.id.as_str()));
+            let identity = identity_of(owner.as_ref()).unwrap_or_else(|| speaks.clone());
+            // A clientId is a secret, and whoever shows only that may use the session. Whoever shows who they are has to be the
+            // same one.
+            (speaks.is_anonymous() || speaks.is(&identity)).then_some(Named { bound, publisher, identity })
         };
         if let Some(bound) = door.bound {
             let key = bound.key;
             let alive = self.hub.call(key.shard.into(), move |shard| shard.touch(key)).await.flatten();
-            if let Some(Touched { publisher }) = alive {
-                return (bound.id.as_str() == client_id).then(|| named(bound, publisher));
+            if let Some(touched) = alive {
+                return if bound.id.as_str() == client_id { named(bound, touched) } else { None };
             }
             door.bound = None;
         }
@@ -194,21 +202,26 @@ impl Broker {
             let key = shard.find(&id)?;
             Some((key, shard.touch(key)?))
         };
-        let (key, Touched { publisher }) = self.hub.call(id.shard().into(), find).await.flatten()?;
-        Some(named(Bound { key, id }, publisher))
+        let (key, touched) = self.hub.call(id.shard().into(), find).await.flatten()?;
+        named(Bound { key, id }, touched)
     }
 
     async fn say_in_session(
         &self,
         door: &mut Door,
-        Named { bound, publisher }: Named,
+        Named { bound, publisher, identity }: Named,
         request: Request,
         alone: bool,
         spoken: &mut Spoken,
     ) {
         let Bound { key, id } = bound;
         let acknowledged = match request.verb {
-            Verb::Connect { .. } => request.acknowledged(),
+            Verb::Connect { .. } => {
+                if let Err(unknown) = self.renew(bound, &identity, &request).await {
+                    return self.refuse_renewal(unknown, &request, spoken);
+                }
+                request.acknowledged()
+            }
             _ => Acknowledged::Nothing,
         };
         let since = match request.verb {
@@ -244,7 +257,7 @@ impl Broker {
             Verb::Subscribe(ref subscription) | Verb::Unsubscribe(ref subscription) => {
                 let (channel, result) = match request.verb {
                     Verb::Subscribe(_) => {
-                        ("/meta/subscribe", self.subscribe_request(door, key, subscription, since).await)
+                        ("/meta/subscribe", self.subscribe_request(&identity, key, subscription, since).await)
                     }
                     _ => {
                         let patterns = subscription.patterns.clone();
@@ -257,7 +270,9 @@ impl Broker {
                 reply.ext = result.as_ref().ok().and_then(|ext| ext.as_deref());
                 Replies::add(&mut spoken.replies.middle, &reply);
             }
-            Verb::Publish { .. } => self.publish_request(door, request, Some((key, publisher)), spoken).await,
+            Verb::Publish { .. } => {
+                self.publish_request(&identity, request, Some((key, publisher)), spoken).await
+            }
             // Told apart before a session was looked for.
             Verb::Handshake { .. } | Verb::Refused { .. } => {}
         }

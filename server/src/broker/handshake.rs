@@ -6,7 +6,7 @@ use bayeux::{Ack, Framing, Reconnect, Refusal, Reply, Request, Verb, Wishes};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Bound, Broker, Door, Replies, Spoken};
-use crate::policy::Action;
+use crate::policy::{Action, Identity};
 
 /// What a client is told to wait when there is no room for one more session.
 const FULL_INTERVAL: u64 = 10_000;
@@ -17,7 +17,18 @@ impl Broker {
         let mut reply = Reply::new("/meta/handshake");
         reply.id = request.id.as_ref();
         reply.handshake = Some(self.connection_types);
-        if let Err((cause, refusal, reconnect)) = self.may_shake_hands(door, request).await {
+        let identity = match self.identify_handshake(&door.identity, request) {
+            Ok(identity) => identity,
+            Err(unknown) => {
+                self.metrics().refused(unknown.as_str());
+                tracing::info!(why = unknown.as_str(), "a handshake is refused");
+                let refusal = Refusal::authentication_failed(unknown.as_str());
+                reply.error = Some(&refusal);
+                reply.advice = Some(self.options().advice(Reconnect::None));
+                return Replies::add(&mut spoken.replies.first, &reply);
+            }
+        };
+        if let Err((cause, refusal, reconnect)) = self.may_shake_hands(&identity, request).await {
             self.metrics().refused(cause);
             let mut advice = self.options().advice(reconnect);
             if reconnect != Reconnect::None {
@@ -34,9 +45,13 @@ impl Broker {
         let wishes = request.wishes();
         let (ack, publisher) =
             (wishes.ack, wishes.publisher.as_deref().map(|name| self.repeats.publisher(name)));
+        let owner = self.owner(&identity);
         let made = self.hub.call(self.hub.here(), move |shard| {
             let (key, id) = shard.handshake();
             shard.settle(key, ack, publisher);
+            if let Some((owner, until)) = owner {
+                shard.own(key, owner, until);
+            }
             if let Some(wire) = wire {
                 shard.attach(key, wire, Framing::WebSocket, false, owed);
             }
@@ -56,7 +71,7 @@ impl Broker {
 
     async fn may_shake_hands(
         &self,
-        door: &Door,
+        who: &Identity,
         request: &Request,
     ) -> Result<(), (&'static str, Refusal, Reconnect)> {
         let Verb::Handshake { version, minimum_version, connection_types } = &request.verb else {
@@ -76,7 +91,7 @@ impl Broker {
             let refusal = Refusal::connection_type_unsupported(named);
             return Err(("no_connection_type", refusal, Reconnect::None));
         }
-        if self.allowed(&door.identity, Action::Handshake).await.is_err() {
+        if self.allowed(who, Action::Handshake).await.is_err() {
             return Err(("handshake_denied", Refusal::handshake_denied(), Reconnect::None));
         }
         let most = self.options().sessions;

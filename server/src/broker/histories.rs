@@ -7,7 +7,7 @@ use bayeux::{Channel, Cursor, Message, Pattern, Position, Refusal, Reply, Reques
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Broker, Door, Replies, Spoken};
+use super::{Broker, Replies, Spoken};
 use crate::hub::{Behind, Class, Key, Missing, Past, Portion, Recovery, Shard, Span};
 use crate::policy::Identity;
 
@@ -93,7 +93,7 @@ impl Broker {
     /// Answers a subscribe request.
     pub(super) async fn subscribe_request(
         &self,
-        door: &Door,
+        who: &Identity,
         key: Key,
         subscription: &Subscription,
         wishes: HashMap<Box<str>, Since>,
@@ -104,7 +104,7 @@ impl Broker {
             .filter_map(|pattern| Some((pattern.clone(), wishes.get(pattern.as_str())?.clone())))
             .collect();
         let patterns = subscription.patterns.clone();
-        let recoveries = self.subscribe(&door.identity, key, patterns, wishes.clone()).await?;
+        let recoveries = self.subscribe(who, key, patterns, wishes.clone()).await?;
         if wishes.is_empty() {
             return Ok(None);
         }
@@ -127,7 +127,7 @@ impl Broker {
         since: Option<&Since>,
         limit: Option<usize>,
     ) -> Result<Page, Refusal> {
-        self.may_subscribe(who, std::slice::from_ref(pattern)).await?;
+        self.may_read(who, pattern).await?;
         let portion = Portion { messages: limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE), bytes: PAGE_BYTES };
         let mut page = Page::default();
         let mut worst = None;
@@ -225,14 +225,14 @@ impl Broker {
     /// Answers what is published below `/service`: CometD's way to call the server.
     pub(super) async fn serve(
         &self,
-        door: &Door,
+        who: &Identity,
         channel: &Channel,
         id: Option<&RequestId>,
         data: &RawValue,
         spoken: &mut Spoken,
     ) {
         let answer = match channel.as_str() {
-            "/service/history" => self.serve_history(&door.identity, channel, data).await,
+            "/service/history" => self.serve_history(who, channel, data).await,
             name => {
                 self.metrics.refused("service_unknown");
                 Err(Refusal::channel_unknown(name))

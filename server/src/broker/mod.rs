@@ -5,6 +5,7 @@ mod classes;
 mod conversation;
 mod handshake;
 mod histories;
+mod identities;
 mod once;
 mod publishing;
 
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
-use crate::policy::{Action, Credentials, Decision, Identity, Policy};
+use crate::policy::{Action, Credentials, Decision, Identity, Policy, Unknown};
 
 /// What clients may send.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -132,8 +133,13 @@ impl Broker {
     ///
     /// # Errors
     /// The policy's refusal.
-    pub async fn identify(&self, credentials: &Credentials) -> Result<Arc<Identity>, Refusal> {
-        self.policy.identify(credentials).await
+    pub fn identify(&self, credentials: &Credentials) -> Result<Arc<Identity>, Unknown> {
+        self.policy.identify(credentials)
+    }
+
+    /// Who is whom, and who may what.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     async fn allowed(
@@ -145,11 +151,21 @@ impl Broker {
             Decision::Ask => self.policy.ask(who, action).await,
             decision => decision,
         };
-        match decision {
-            Decision::Allow => Ok(()),
-            Decision::Deny(why) => Err(why),
-            Decision::Ask => Err("nobody_answered".into()),
+        let why = match decision {
+            Decision::Allow => return Ok(()),
+            Decision::Deny(why) => why,
+            Decision::Ask => "nobody_answered".into(),
+        };
+        identities::say_refused(who, action, &why);
+        Err(why)
+    }
+
+    async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
+        if let Err(why) = self.allowed(who, Action::History(pattern)).await {
+            self.metrics.refused("history_denied");
+            return Err(Refusal::subscribe_denied(pattern.as_str(), &why));
         }
+        Ok(())
     }
 
     async fn may_subscribe(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {

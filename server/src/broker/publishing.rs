@@ -10,7 +10,7 @@ use bayeux::{
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::once::{Known, Name, Once, Window};
-use super::{Broker, Door, Replies, Spoken};
+use super::{Broker, Replies, Spoken};
 use crate::clock::Clock;
 use crate::hub::Key;
 use crate::policy::{Action, Identity};
@@ -83,7 +83,7 @@ impl Broker {
     /// # Errors
     /// The policy's refusal.
     pub async fn publish(&self, who: &Identity, draft: Draft, by: By<'_>) -> Result<Position, Refusal> {
-        self.may_publish(who, &draft.channel, matches!(by, By::Session { .. })).await?;
+        self.may_publish(who, &draft.channel).await?;
         match self.place(draft, by, |message| self.hub.deliver(message))? {
             Placed::New(message, ()) => Ok(message.position()),
             Placed::Repeat(position) => Ok(position),
@@ -100,7 +100,7 @@ impl Broker {
         draft: Draft,
         by: By<'_>,
     ) -> Result<Published, Refusal> {
-        self.may_publish(who, &draft.channel, false).await?;
+        self.may_publish(who, &draft.channel).await?;
         match self.place(draft, by, |message| self.hub.deliver_counted(message))? {
             Placed::New(message, counts) => {
                 let mut sessions = 0;
@@ -113,9 +113,12 @@ impl Broker {
         }
     }
 
-    async fn may_publish(&self, who: &Identity, channel: &Channel, connected: bool) -> Result<(), Refusal> {
-        let action = Action::Publish { channel, connected };
-        if let Err(why) = self.allowed(who, action).await {
+    /// Whether somebody may publish there.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn may_publish(&self, who: &Identity, channel: &Channel) -> Result<(), Refusal> {
+        if let Err(why) = self.allowed(who, Action::Publish(channel)).await {
             self.metrics.refused("publish_denied");
             return Err(Refusal::publish_denied(channel.as_str(), &why));
         }
@@ -184,7 +187,7 @@ impl Broker {
     /// Answers a publish request. `session` is the one that says it, with the name of its publisher.
     pub(super) async fn publish_request(
         &self,
-        door: &Door,
+        who: &Identity,
         request: Request,
         session: Option<(Key, NonZeroU64)>,
         spoken: &mut Spoken,
@@ -192,7 +195,7 @@ impl Broker {
         let echoes = request.echoes();
         let Verb::Publish { channel, data } = request.verb else { return };
         if channel.kind() == ChannelKind::Service {
-            return self.serve(door, &channel, request.id.as_ref(), &data, spoken).await;
+            return self.serve(who, &channel, request.id.as_ref(), &data, spoken).await;
         }
         if let (false, Some((key, publisher))) = (echoes, session) {
             // From now on the session is known by that name: what is on its way is not for it.
@@ -204,7 +207,7 @@ impl Broker {
             None => By::Anyone,
         };
         let draft = Draft { channel: channel.clone(), id: None, payload: Payload::Json(data) };
-        let result = self.publish(&door.identity, draft, by).await;
+        let result = self.publish(who, draft, by).await;
         let ext = match &result {
             Ok(position) if self.classes.is_kept(*position) => position_ext(*position),
             _ => None,

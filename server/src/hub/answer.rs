@@ -14,13 +14,36 @@ use super::wire::Written;
 /// How long the rest of an answered poll may take to leave.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// What a connect reply says beside its answer.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Extras {
+    /// The number of the last delivery, for those who acknowledge.
+    ack: Option<u64>,
+    /// How long a token is still good, when a newer one is due.
+    expires_in: Option<u64>,
+}
+
+impl Extras {
+    /// With so many messages before the reply.
+    fn after(self, count: usize) -> Self {
+        Extras { ack: self.ack.map(|before| before + count as u64), ..self }
+    }
+}
+
 impl Shard {
+    /// What the next connect reply of a session says beside its answer.
+    pub(super) fn extras(&self, slot: u32) -> Extras {
+        Extras { ack: self.sessions[slot as usize].ack_number(), expires_in: self.left(slot) }
+    }
+
     /// Answers the held poll of a session with what waits for it.
     pub(super) fn answer_held(&mut self, slot: u32) {
         self.leave_deep(slot);
         let until = self.after(self.options.grace);
         let session = &mut self.sessions[slot as usize];
         let Outlet::Poll(poll) = std::mem::take(&mut session.outlet) else { return };
+        let extras = self.extras(slot);
+        let session = &mut self.sessions[slot as usize];
         let framing = poll.body.framing();
         let id = match std::mem::replace(&mut session.phase, Phase::Between) {
             Phase::Held(id) => id,
@@ -28,10 +51,9 @@ impl Shard {
         };
         session.until = until;
         let slowed = std::mem::take(&mut session.slowed);
-        let ack = session.ack_number();
         let outbox = std::mem::take(&mut session.outbox);
         let advice = slowed.then(|| self.advice(Reconnect::Retry));
-        let answered = self.answer(poll, &outbox, id.as_ref(), None, advice, ack);
+        let answered = self.answer(poll, &outbox, id.as_ref(), None, advice, extras);
         let session = &mut self.sessions[slot as usize];
         session.outbox = outbox;
         // Unless the connection was gone: then nobody has taken responsibility, and they wait for the next outlet.
@@ -42,8 +64,8 @@ impl Shard {
         self.schedule(slot);
     }
 
-    /// Writes the response of a poll: the messages, then the connect reply, which comes last. `ack` is the number of the
-    /// last delivery before them. False when its connection was gone.
+    /// Writes the response of a poll: the messages, then the connect reply, which comes last. `extras` are those before the
+    /// messages. False when its connection was gone.
     pub(super) fn answer(
         &mut self,
         poll: Box<Poll>,
@@ -51,7 +73,7 @@ impl Shard {
         id: Option<&RequestId>,
         error: Option<&Refusal>,
         advice: Option<Advice>,
-        ack: Option<u64>,
+        extras: Extras,
     ) -> bool {
         let (batch, count) =
             if outbox.has_messages() { self.joined.batch(outbox, poll.body.framing()) } else { (&[][..], 0) };
@@ -59,7 +81,7 @@ impl Shard {
         if count > 0 {
             reply.push(b',');
         }
-        Shard::connect_reply(id, error, advice, ack.map(|before| before + count as u64), &mut reply);
+        Shard::connect_reply(id, error, advice, extras.after(count), &mut reply);
         let (mut open, mut tail) = (Vec::with_capacity(16), Vec::with_capacity(reply.len() + 8));
         poll.body.open(&mut open);
         poll.body.json(&mut tail, &reply);
@@ -107,9 +129,10 @@ impl Shard {
             self.turn.tally.add(count, batch.len());
             self.leave_deep(slot);
         }
-        let session = &mut self.sessions[slot as usize];
-        Shard::connect_reply(id, error, advice, session.ack_number(), &mut json);
+        let extras = self.extras(slot);
+        Shard::connect_reply(id, error, advice, extras, &mut json);
         json.push(b']');
+        let session = &mut self.sessions[slot as usize];
         bayeux::websocket::write_frame(session.outbox.replies_mut(), bayeux::websocket::Opcode::Text, &json);
         self.mark(slot, true);
     }
@@ -119,11 +142,12 @@ impl Shard {
         id: Option<&RequestId>,
         error: Option<&Refusal>,
         advice: Option<Advice>,
-        ack: Option<u64>,
+        extras: Extras,
         out: &mut Vec<u8>,
     ) {
         let mut reply = Reply::new("/meta/connect");
-        (reply.id, reply.error, reply.advice, reply.ack) = (id, error, advice, ack);
+        (reply.id, reply.error, reply.advice) = (id, error, advice);
+        (reply.ack, reply.expires_in) = (extras.ack, extras.expires_in);
         reply.write_json(out);
     }
 
@@ -136,13 +160,13 @@ impl Shard {
             let mut advice = self.advice(Reconnect::Retry);
             advice.interval += fastrand::u64(0..=spread.as_millis() as u64);
             self.leave_deep(slot);
+            let extras = self.extras(slot);
             let session = &mut self.sessions[slot as usize];
             if let Phase::Held(id) = std::mem::replace(&mut session.phase, Phase::Between) {
-                let ack = session.ack_number();
                 let outbox = std::mem::take(&mut session.outbox);
                 match std::mem::take(&mut session.outlet) {
                     Outlet::Poll(poll) => {
-                        self.answer(poll, &outbox, id.as_ref(), None, Some(advice), ack);
+                        self.answer(poll, &outbox, id.as_ref(), None, Some(advice), extras);
                     }
                     other => {
                         session.outlet = other;

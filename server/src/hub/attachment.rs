@@ -6,6 +6,7 @@ use std::time::Duration;
 use bayeux::{Ack, Framing, Reconnect, Refusal, RequestId};
 
 use super::acknowledge;
+use super::answer::Extras;
 use super::outbox::{CUT_BYTES, Outbox, REPLY_BYTES};
 use super::outlet::{self, Outlet, Poll, Socket, Woken};
 use super::session::{Ended, Key, Phase, Session};
@@ -136,7 +137,14 @@ impl Shard {
         if !self.has(key) {
             let advice = self.advice(Reconnect::Handshake);
             let unknown = Refusal::session_unknown();
-            self.answer(Box::new(poll), &Outbox::default(), id.as_ref(), Some(&unknown), Some(advice), None);
+            self.answer(
+                Box::new(poll),
+                &Outbox::default(),
+                id.as_ref(),
+                Some(&unknown),
+                Some(advice),
+                Extras::default(),
+            );
             return Hold::Unknown;
         }
         self.replace_outlet(key.slot);
@@ -224,7 +232,14 @@ impl Shard {
                 let mut advice = self.advice(Reconnect::Retry);
                 advice.interval = advice.interval.max(2000);
                 let refusal = Refusal::connect_replaced();
-                self.answer(poll, &Outbox::default(), id.as_ref(), Some(&refusal), Some(advice), None);
+                self.answer(
+                    poll,
+                    &Outbox::default(),
+                    id.as_ref(),
+                    Some(&refusal),
+                    Some(advice),
+                    Extras::default(),
+                );
             }
         }
         self.begin_again(slot);
@@ -309,13 +324,13 @@ impl Shard {
             _ => None,
         };
         self.leave_deep(key.slot);
+        let extras = self.extras(key.slot);
         let session = &mut self.sessions[key.slot as usize];
-        let ack = session.ack_number();
         let outbox = std::mem::take(&mut session.outbox);
         let parted = match std::mem::take(&mut session.outlet) {
             Outlet::Poll(poll) => {
                 let id = held.flatten();
-                self.answer(poll, &outbox, id.as_ref(), None, Some(advice), ack);
+                self.answer(poll, &outbox, id.as_ref(), None, Some(advice), extras);
                 Parted::default()
             }
             Outlet::Socket(socket) if here.is_some_and(|here| Arc::ptr_eq(here, &socket.wire)) => {

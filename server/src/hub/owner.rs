@@ -87,7 +87,8 @@ impl Shard {
     /// All sessions of this shard, at most `limit`, of those whose owner `wanted` is asked about.
     pub fn list(&self, limit: usize, wanted: &dyn Fn(Option<&Owner>) -> bool) -> Vec<Listed> {
         let sessions = self.sessions.iter().map(|(_, session)| session);
-        let owner = |session: &super::session::Session| session.more.as_ref().and_then(|more| more.owner.clone());
+        let owner =
+            |session: &super::session::Session| session.more.as_ref().and_then(|more| more.owner.clone());
         sessions
             .filter(|session| wanted(owner(session).as_ref()))
             .take(limit)

@@ -8,6 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 use std::hash::BuildHasher;
 
+use super::answer::Extras;
 use super::expiry::{Tick, Wheel, tick, tick_after};
 use super::outbox::{Joined, Outbox};
 use super::outlet::{self, Outlet};
@@ -233,7 +234,7 @@ impl Shard {
                 };
                 let unknown = Refusal::session_unknown();
                 let advice = self.advice(Reconnect::Handshake);
-                self.answer(poll, &Outbox::default(), id, Some(&unknown), Some(advice), None);
+                self.answer(poll, &Outbox::default(), id, Some(&unknown), Some(advice), Extras::default());
             }
         }
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use key::{Key, Keys};
-use rules::{Denied, Facts, RuleOptions, Rights, Rules, Verb};
+use rules::{Denied, Facts, Rights, RuleOptions, Rules, Verb};
 use ticket::Tickets;
 use token::{Refused, Tokens};
 
@@ -138,6 +138,8 @@ pub enum Unknown {
     Ticket,
     /// Tokens are not taken here.
     NoTokens,
+    /// The token is good, and somebody else's.
+    OtherSubject,
 }
 
 impl Unknown {
@@ -148,6 +150,7 @@ impl Unknown {
             Unknown::Key => "key_unknown",
             Unknown::Ticket => "ticket_unknown",
             Unknown::NoTokens => "tokens_not_taken",
+            Unknown::OtherSubject => "token_of_another_subject",
         }
     }
 }

@@ -199,9 +199,10 @@ impl App {
 
     /// Who the peer is, or the response that refuses it.
     pub(crate) async fn identify(&self, peer: Option<IpAddr>) -> Result<Arc<Identity>, Box<Response<Body>>> {
-        self.broker.identify(&Credentials { address: peer }).await.map_err(|refusal| {
-            self.metrics().refused("credentials");
-            Box::new(sentence(StatusCode::UNAUTHORIZED, &refusal.to_string()))
+        let credentials = Credentials { address: peer, ..Credentials::default() };
+        self.broker.identify(&credentials).map_err(|unknown| {
+            self.metrics().refused(unknown.as_str());
+            Box::new(sentence(StatusCode::UNAUTHORIZED, unknown.as_str()))
         })
     }
 

@@ -1,0 +1,150 @@
+//! Whose a session is: at its handshake, while its token is renewed, and when somebody is sent away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bayeux::{Pattern, Reconnect, Refusal, Request, SessionId};
+
+use super::{Bound, Broker, Spoken};
+use crate::hub::{Ended, Listed, Owner, Shard};
+use crate::policy::token::Secret;
+use crate::policy::{Action, Credentials, Decision, Identity, Unknown};
+
+/// Who an owner is.
+pub(super) fn identity_of(owner: Option<&Owner>) -> Option<Arc<Identity>> {
+    owner.cloned().and_then(|owner| owner.downcast().ok())
+}
+
+/// One line for each refusal: who wanted what where, and which rule says no.
+pub(super) fn say_refused(who: &Identity, action: Action<'_>, why: &str) {
+    let (what, place) = match action {
+        Action::Handshake => ("handshake", ""),
+        Action::Subscribe(pattern) => ("subscribe", pattern.as_str()),
+        Action::History(pattern) => ("history", pattern.as_str()),
+        Action::Publish(channel) => ("publish", channel.as_str()),
+    };
+    tracing::info!(who = who.name(), what, channel = place, why, "refused");
+}
+
+/// Whom an operator means.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// The session whose id begins like that.
+    Session(String),
+    /// Everybody with this subject.
+    Subject(String),
+    /// Everybody who came with the API key of this name.
+    Key(String),
+    /// Everybody who came with the token of this id.
+    Token(String),
+}
+
+impl Whom {
+    fn is(&self, id: Option<SessionId>, identity: Option<&Identity>) -> bool {
+        match self {
+            Whom::Session(wanted) => id.is_some_and(|id| id.as_str() == wanted),
+            Whom::Subject(wanted) => identity.is_some_and(|who| who.subject.as_deref() == Some(wanted)),
+            Whom::Key(wanted) => {
+                identity.and_then(|who| who.key.as_ref()).is_some_and(|key| *key.name == **wanted)
+            }
+            Whom::Token(wanted) => identity.is_some_and(|who| who.token.as_deref() == Some(wanted)),
+        }
+    }
+}
+
+impl Broker {
+    /// Who shakes hands: whom its token says, or else whoever the door says.
+    pub(super) fn identify_handshake(
+        &self,
+        door: &Arc<Identity>,
+        request: &Request,
+    ) -> Result<Arc<Identity>, Unknown> {
+        match request.token() {
+            Some(token) => self.policy.identify(&credentials(&token)),
+            None => Ok(door.clone()),
+        }
+    }
+
+    /// Whose a session becomes, and until when; nobody's where that makes no difference.
+    pub(super) fn owner(&self, identity: &Arc<Identity>) -> Option<(Owner, Option<Duration>)> {
+        let matters = !self.policy.is_open() || !identity.is_anonymous();
+        let until = identity.expires.map(|second| self.policy.moment(second));
+        matters.then(|| (identity.clone() as Owner, until))
+    }
+
+    /// Renews the token of a session: for the same subject, and its subscriptions are looked at again.
+    pub(super) async fn renew(
+        &self,
+        bound: Bound,
+        before: &Arc<Identity>,
+        request: &Request,
+    ) -> Result<(), Unknown> {
+        let Some(token) = request.token() else { return Ok(()) };
+        let identity = self.policy.identify(&credentials(&token))?;
+        if !identity.is(before) {
+            return Err(Unknown::OtherSubject);
+        }
+        let key = bound.key;
+        let until = identity.expires.map(|second| self.policy.moment(second));
+        let owner = identity.clone();
+        let patterns = self.hub.call(key.shard.into(), move |shard| {
+            shard.own(key, owner, until);
+            shard.patterns(key)
+        });
+        let denied: Vec<Pattern> = patterns
+            .await
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|pattern| self.policy.check(&identity, Action::Subscribe(pattern)) != Decision::Allow)
+            .collect();
+        if !denied.is_empty() {
+            tracing::info!(who = identity.name(), patterns = ?denied, "a renewed token no longer allows these");
+            self.hub.call(key.shard.into(), move |shard| shard.unsubscribe(key, &denied)).await;
+        }
+        Ok(())
+    }
+
+    /// A connect with a token that is not good. The session stays until the one that it has expires.
+    pub(super) fn refuse_renewal(&self, unknown: Unknown, request: &Request, spoken: &mut Spoken) {
+        self.metrics.refused(unknown.as_str());
+        let refusal = Refusal::authentication_failed(unknown.as_str());
+        let advice = self.options().advice(Reconnect::Retry);
+        Self::refuse(&mut spoken.replies.last, request, &refusal, Some(advice));
+    }
+
+    /// The sessions of this node, at most `limit`, of one subject or of all.
+    pub async fn sessions(&self, subject: Option<String>, limit: usize) -> Vec<Listed> {
+        let mut all = Vec::new();
+        for index in 0..self.hub.shards() {
+            let subject = subject.clone();
+            let list = move |shard: &mut Shard| {
+                shard.list(limit, &|owner| match &subject {
+                    None => true,
+                    Some(wanted) => {
+                        identity_of(owner).is_some_and(|who| who.subject.as_deref() == Some(wanted))
+                    }
+                })
+            };
+            all.extend(self.hub.call(index, list).await.unwrap_or_default());
+        }
+        all.truncate(limit);
+        all
+    }
+
+    /// Ends sessions; answers with how many.
+    pub async fn kick(&self, whom: Whom) -> usize {
+        let mut ended = 0;
+        for index in 0..self.hub.shards() {
+            let whom = whom.clone();
+            let kick = move |shard: &mut Shard| {
+                shard.kick(Ended::Kicked, &|id, owner| whom.is(id, identity_of(owner).as_deref()))
+            };
+            ended += self.hub.call(index, kick).await.unwrap_or(0);
+        }
+        ended
+    }
+}
+
+fn credentials(token: &str) -> Credentials {
+    Credentials { secret: Some(Secret::from(token.to_owned())), ..Credentials::default() }
+}
