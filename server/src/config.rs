@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::faults::Fault;
+use crate::clock::Clock;
 use crate::{broker, history, hub, policy, transport};
 
 /// All settings of a server. Each has a default that can be written as TOML: what a file may say is read from there.
@@ -71,10 +72,13 @@ pub enum Unusable {
     /// The file has keys that do not exist, or values of a wrong type.
     #[error("{0} cannot be used:{list}", list = listed(.1))]
     Faults(PathBuf, Vec<Fault>),
+    /// A rule, or a key of tokens or back ends.
+    #[error("{0}")]
+    Rights(policy::Invalid),
     /// Nobody has decided who may publish and subscribe.
     #[error(
-        "the configuration does not say who may publish and subscribe. To let everybody do everything, write\n\n\
-         [rights]\nopen = true\n"
+        "the configuration does not say who may publish and subscribe. `encke init` writes one that does, with a secret of \
+         its own. To let everybody do everything, write\n\n[rights]\nopen = true\n"
     )]
     NoRights,
     /// A base path that is not one.
@@ -125,7 +129,11 @@ impl Config {
 
     /// The defaults, and with them one table of each kind of which there may be many: every key there is.
     pub fn complete() -> Self {
-        Config { channel: vec![broker::ChannelOptions::complete()], ..Config::default() }
+        let mut config = Config { channel: vec![broker::ChannelOptions::complete()], ..Config::default() };
+        config.rights.rule = vec![policy::rules::RuleOptions::complete()];
+        config.tokens.key = vec![policy::token::KeyOptions::complete()];
+        config.key = vec![policy::key::Options::complete()];
+        config
     }
 
     /// Reads a file.
@@ -150,7 +158,7 @@ impl Config {
     /// # Errors
     /// [`Unusable::NoRights`].
     pub fn check_rights(&self) -> Result<(), Unusable> {
-        if self.rights.open { Ok(()) } else { Err(Unusable::NoRights) }
+        if self.rights.is_decided() { Ok(()) } else { Err(Unusable::NoRights) }
     }
 
     /// Checks what the types cannot.
@@ -178,7 +186,10 @@ impl Config {
         }
         let limits = bayeux::Limits::from(self.limits).channel;
         broker::ChannelOptions::check(&self.channel, &limits)
-            .map_err(|(number, why)| Unusable::Channel(number, why))
+            .map_err(|(number, why)| Unusable::Channel(number, why))?;
+        let (rights, tokens) = (self.rights.clone(), self.tokens.clone());
+        policy::Policy::new(rights, tokens, &self.key, Clock::system()).map_err(Unusable::Rights)?;
+        Ok(())
     }
 }
 

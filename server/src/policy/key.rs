@@ -34,6 +34,21 @@ pub struct Options {
     pub rate: u32,
 }
 
+impl Options {
+    /// A table that says everything there is to say.
+    pub fn complete() -> Self {
+        Options {
+            name: "shop".to_owned(),
+            sha256: "0".repeat(64),
+            may: vec![Verb::Publish],
+            channels: vec!["/shop/**".to_owned()],
+            admin: false,
+            expires: Some("2030-01-31T00:00:00Z".to_owned()),
+            rate: 0,
+        }
+    }
+}
+
 /// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {

@@ -113,6 +113,13 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Whether somebody has decided who may publish and subscribe.
+    pub fn is_decided(&self) -> bool {
+        self.open || !self.rule.is_empty()
+    }
+}
+
 /// Why the rights of a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
@@ -198,6 +205,12 @@ impl Policy {
             started: since.as_secs().saturating_sub(clock.now().as_secs()),
             clock,
         })
+    }
+
+    /// Everybody may do everything.
+    pub fn open(clock: Clock) -> Self {
+        let options = Options { open: true, ..Options::default() };
+        Self::new(options, token::Options::default(), &[], clock).expect("nothing of this can be wrong")
     }
 
     /// Seconds since 1970, by the server's clock.

@@ -44,6 +44,18 @@ pub struct RuleOptions {
     pub channels: Vec<String>,
 }
 
+impl RuleOptions {
+    /// A table that says everything there is to say.
+    pub fn complete() -> Self {
+        RuleOptions {
+            who: vec!["user".to_owned()],
+            may: vec![Verb::Publish],
+            may_not: vec![Verb::History],
+            channels: vec!["/chat/*".to_owned()],
+        }
+    }
+}
+
 /// Why a rule cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRule {

@@ -66,6 +66,19 @@ pub struct KeyOptions {
     pub public_key: String,
 }
 
+impl KeyOptions {
+    /// A table that says everything there is to say.
+    pub fn complete() -> Self {
+        KeyOptions {
+            id: "main".to_owned(),
+            algorithm: "HS256".to_owned(),
+            secret: Secret("x".repeat(32)),
+            file: Some("/run/secrets/encke".into()),
+            public_key: String::new(),
+        }
+    }
+}
+
 /// A text that is never shown.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -340,6 +353,7 @@ fn load(options: &KeyOptions) -> Result<Key, InvalidKey> {
     let KeyOptions { id, algorithm: name, secret, file, public_key } = options;
     let algorithm: Algorithm = name.parse().map_err(|_| InvalidKey::Algorithm(name.clone()))?;
     let from_file = match file {
+        _ if !secret.0.is_empty() || !public_key.is_empty() => Vec::new(),
         Some(path) => std::fs::read(path).map_err(|error| InvalidKey::File(path.clone(), error))?,
         None => Vec::new(),
     };

@@ -9,7 +9,7 @@ use encke::broker::{Broker, By, Classes};
 use encke::clock::Clock;
 use encke::hub::{Hub, Key, Options, Woken};
 use encke::metrics::Metrics;
-use encke::policy::{self, Identity, Policy};
+use encke::policy::{Identity, Policy};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -26,7 +26,7 @@ impl Node {
         let classes = Classes::new(&[], &Limits::default().channel, Clock::system()).expect("no tables");
         let hub = Hub::new(options, 1, Clock::system(), metrics.clone(), classes.clone());
         tokio::spawn(hub.clone().run(0));
-        let policy = Policy::new(policy::Options { open: true });
+        let policy = Policy::open(Clock::system());
         Node {
             broker: Arc::new(Broker::new(
                 hub,
