@@ -42,6 +42,10 @@ enum Command {
     Subscribe(shell::Subscribe),
     /// Say what is wrong with a configuration, without serving it
     Check(shell::Check),
+    /// Write a small production file, with secrets of its own
+    Init(shell::Init),
+    /// Make a token for a user, or an API key; say what is wrong with one
+    Token(shell::Token),
 }
 
 #[derive(Args, Clone)]
@@ -103,6 +107,8 @@ fn main() -> ExitCode {
         Command::Publish(publish) => publish.run(),
         Command::Subscribe(subscribe) => subscribe.run(),
         Command::Check(check) => check.run(),
+        Command::Init(init) => init.run(),
+        Command::Token(token) => token.run(),
     };
     match started {
         Ok(()) => ExitCode::SUCCESS,

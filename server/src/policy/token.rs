@@ -332,6 +332,49 @@ impl Tokens {
     }
 }
 
+/// Makes tokens, with a secret of the configuration.
+pub struct Signer {
+    header: jsonwebtoken::Header,
+    key: jsonwebtoken::EncodingKey,
+}
+
+impl Signer {
+    /// The key of that id, or the first that has a secret.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn new(options: &Options, id: Option<&str>) -> Result<Self, NoSigner> {
+        let has_secret = |key: &&KeyOptions| key.algorithm.starts_with("HS");
+        let named = |key: &&KeyOptions| id.is_none_or(|id| key.id == id);
+        let found = options.key.iter().filter(has_secret).find(named).ok_or(NoSigner::None)?;
+        let (algorithm, secret) = secret_of(found).map_err(NoSigner::Invalid)?;
+        let mut header = jsonwebtoken::Header::new(algorithm);
+        header.kid = (!found.id.is_empty()).then(|| found.id.clone());
+        Ok(Signer { header, key: jsonwebtoken::EncodingKey::from_secret(&secret) })
+    }
+
+    /// A token that says this.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub fn sign(&self, claims: &Map<String, Value>) -> Result<String, jsonwebtoken::errors::Error> {
+        jsonwebtoken::encode(&self.header, claims, &self.key)
+    }
+}
+
+/// Why no token can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSigner {
+    /// There is no such key.
+    #[error(
+        "no [[tokens.key]] of the configuration has that id and a secret: tokens of other algorithms are made where the private key is"
+    )]
+    None,
+    /// There is, and it cannot be used.
+    #[error(transparent)]
+    Invalid(InvalidKey),
+}
+
 /// Nothing but the signature is checked by the library: times are ours, since a test holds the clock.
 fn plain(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
@@ -349,34 +392,44 @@ fn is_about_algorithm(token: &str) -> bool {
         .is_ok_and(|head| head.get("alg").is_some_and(Value::is_string))
 }
 
-fn load(options: &KeyOptions) -> Result<Key, InvalidKey> {
-    let KeyOptions { id, algorithm: name, secret, file, public_key } = options;
+/// The algorithm of a key, and its secret.
+fn secret_of(options: &KeyOptions) -> Result<(Algorithm, Vec<u8>), InvalidKey> {
+    let KeyOptions { algorithm: name, secret, file, .. } = options;
     let algorithm: Algorithm = name.parse().map_err(|_| InvalidKey::Algorithm(name.clone()))?;
-    let from_file = match file {
-        _ if !secret.0.is_empty() || !public_key.is_empty() => Vec::new(),
-        Some(path) => std::fs::read(path).map_err(|error| InvalidKey::File(path.clone(), error))?,
-        None => Vec::new(),
+    let bytes = match file {
+        Some(path) if secret.0.is_empty() => read_file(path)?.trim_ascii().to_vec(),
+        _ => secret.0.as_bytes().to_vec(),
     };
-    let pem = if public_key.is_empty() { &from_file[..] } else { public_key.as_bytes() };
+    let least = match algorithm {
+        Algorithm::HS512 => 64,
+        Algorithm::HS384 => 48,
+        _ => 32,
+    };
+    if bytes.len() < least {
+        return Err(InvalidKey::Short { algorithm: name.clone(), least, bytes: bytes.len() });
+    }
+    Ok((algorithm, bytes))
+}
+
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, InvalidKey> {
+    std::fs::read(path).map_err(|error| InvalidKey::File(path.to_owned(), error))
+}
+
+fn load(options: &KeyOptions) -> Result<Key, InvalidKey> {
+    let KeyOptions { id, algorithm: name, file, public_key, .. } = options;
+    let algorithm: Algorithm = name.parse().map_err(|_| InvalidKey::Algorithm(name.clone()))?;
+    let pem = || match file {
+        Some(path) if public_key.is_empty() => read_file(path),
+        _ => Ok(public_key.as_bytes().to_vec()),
+    };
     let wrong = |why: jsonwebtoken::errors::Error| InvalidKey::Pem(name.clone(), why.to_string());
     let key = match algorithm {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
-            let bytes = if secret.0.is_empty() { from_file.trim_ascii() } else { secret.0.as_bytes() };
-            let least = if algorithm == Algorithm::HS256 {
-                32
-            } else if algorithm == Algorithm::HS384 {
-                48
-            } else {
-                64
-            };
-            if bytes.len() < least {
-                return Err(InvalidKey::Short { algorithm: name.clone(), least, bytes: bytes.len() });
-            }
-            DecodingKey::from_secret(bytes)
+            DecodingKey::from_secret(&secret_of(options)?.1)
         }
-        Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem).map_err(wrong)?,
-        Algorithm::EdDSA => DecodingKey::from_ed_pem(pem).map_err(wrong)?,
-        _ => DecodingKey::from_rsa_pem(pem).map_err(wrong)?,
+        Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(&pem()?).map_err(wrong)?,
+        Algorithm::EdDSA => DecodingKey::from_ed_pem(&pem()?).map_err(wrong)?,
+        _ => DecodingKey::from_rsa_pem(&pem()?).map_err(wrong)?,
     };
     Ok(Key { id: id.as_str().into(), algorithm, key })
 }

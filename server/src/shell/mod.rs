@@ -1,17 +1,21 @@
 //! The commands that are clients: `encke publish` and `encke subscribe` speak plain HTTP with the channel URLs of a
-//! server that runs elsewhere; `encke check` reads a configuration.
+//! server that runs elsewhere; `encke check`, `init` and `token` read and write what a configuration needs.
 
 mod check;
+mod init;
 mod publish;
 mod remote;
 mod subscribe;
+mod token;
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};
 
 pub(crate) use check::Check;
+pub(crate) use init::Init;
 pub(crate) use publish::Publish;
 pub(crate) use subscribe::Subscribe;
+pub(crate) use token::Token;
 
 /// How a command ends; the error is a sentence for people.
 type Outcome = Result<(), Box<dyn Error>>;
