@@ -7,7 +7,9 @@ mod handshake;
 mod histories;
 mod once;
 mod publishing;
+mod waiting;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
 pub use publishing::{By, Published};
+pub use waiting::Waiter;
 
 use serde::{Deserialize, Serialize};
 
@@ -166,24 +169,43 @@ impl Broker {
         Ok(())
     }
 
-    /// Subscribes a session to all of the patterns or to none.
+    /// Subscribes a session to all of the patterns or to none; those that `wishes` names begin in the past.
     ///
     /// # Errors
     /// The policy's refusal, too many subscriptions, or no such session.
-    pub async fn subscribe(&self, who: &Identity, key: Key, patterns: Vec<Pattern>) -> Result<(), Refusal> {
+    pub async fn subscribe(
+        &self,
+        who: &Identity,
+        key: Key,
+        patterns: Vec<Pattern>,
+        wishes: HashMap<Box<str>, Since>,
+    ) -> Result<Vec<(Pattern, Recovery)>, Refusal> {
         self.may_subscribe(who, &patterns).await?;
+        let wished = move |pattern: &Pattern| Some((pattern.clone(), wishes.get(pattern.as_str())?.clone()));
+        let wishes: Vec<_> = patterns.iter().filter_map(wished).collect();
         // Service channels are never routed: subscribing is accepted and does nothing.
         let patterns: Vec<_> =
             patterns.into_iter().filter(|pattern| pattern.kind() == bayeux::ChannelKind::Broadcast).collect();
         // What was published before, and may be answered already, is not for this session.
         self.hub.receive_here();
-        match self.hub.call(key.shard.into(), move |shard| shard.subscribe(key, &patterns)).await {
-            Some(Subscribed::Done) => Ok(()),
-            Some(Subscribed::TooMany) => {
+        self.level(key.shard.into(), wishes.iter().map(|(_, since)| since.clone()).collect()).await;
+        // One step: what comes live after it is not read from history, and what is read has not come live.
+        let subscribe = move |shard: &mut crate::hub::Shard| {
+            let subscribed = shard.subscribe(key, &patterns);
+            let wishes = wishes.into_iter().filter(|_| subscribed == Subscribed::Done);
+            let recover = |(pattern, since)| {
+                let recovery = shard.recover(key, &pattern, &since);
+                (pattern, recovery)
+            };
+            (subscribed, wishes.map(recover).collect())
+        };
+        match self.hub.call(key.shard.into(), subscribe).await {
+            Some((Subscribed::Done, recoveries)) => Ok(recoveries),
+            Some((Subscribed::TooMany, _)) => {
                 self.metrics.refused("too_many_subscriptions");
                 Err(Refusal::too_many_subscriptions(self.options().subscriptions))
             }
-            Some(Subscribed::Unknown) | None => Err(Refusal::session_unknown()),
+            Some((Subscribed::Unknown, _)) | None => Err(Refusal::session_unknown()),
         }
     }
 
@@ -208,7 +230,7 @@ impl Broker {
         all
     }
 
-    /// Opens a stream of what matches the patterns, written to `wire` until either ends.
+    /// Whether somebody may have a stream of what matches the patterns.
     ///
     /// # Errors
     /// The policy's refusal.
@@ -227,29 +249,20 @@ impl Broker {
         let Opening { pattern, since, framing, chunked } = opening;
         // What was published before is not for this stream.
         self.hub.receive_here();
-        let about = pattern.clone();
-        let key = self
-            .hub
-            .call(self.hub.here(), move |shard| {
-                let key = shard.open_stream();
-                shard.subscribe(key, &[about]);
-                key
-            })
-            .await?;
-        let attached = Attached { broker: self.clone(), key, wire: wire.clone() };
-        let recovery = match since {
-            None => Recovery::default(),
-            Some(since) => {
-                let recovered = self.recover(key, vec![(pattern, since)]).await.pop();
-                recovered.map(|(_, recovery)| recovery).unwrap_or_default()
-            }
+        let here = self.hub.here();
+        self.level(here, since.iter().cloned().collect()).await;
+        let outlet = wire.clone();
+        // One step: see `subscribe`.
+        let open = move |shard: &mut crate::hub::Shard| {
+            let key = shard.open_stream();
+            shard.subscribe(key, std::slice::from_ref(&pattern));
+            let recovery = since.map(|since| shard.recover(key, &pattern, &since)).unwrap_or_default();
+            let head = head(&recovery).into();
+            shard.attach(key, outlet, framing, chunked, Some(head));
+            key
         };
-        let attach = move |shard: &mut crate::hub::Shard| {
-            let head = head(&recovery);
-            shard.attach(key, wire, framing, chunked, Some(head.into()))
-        };
-        self.hub.call(key.shard.into(), attach).await?;
-        Some(attached)
+        let key = self.hub.call(here, open).await?;
+        Some(Attached { broker: self.clone(), key, wire })
     }
 
     /// Starts a stream through an outlet that is woken: its task takes what waits with [`take`](Self::take).

@@ -18,6 +18,7 @@ mod recovery;
 mod session;
 mod shard;
 mod slow;
+mod standing;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ pub use attachment::{Hold, MayHold, Parted, Room};
 pub use interest::Subscribed;
 pub use outlet::{Guard, Poll, Woken};
 pub use overflow::Slow;
-pub use past::{Behind, Class, Missing, Past, Portion, Recovery, Span};
+pub use past::{Class, Missing, Past, Portion, Recovery, Span};
 pub use session::{Ended, Key};
 pub use shard::{Shard, Touched};
 pub use slow::{Deliver, OnOverflow};
