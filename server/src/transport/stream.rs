@@ -89,7 +89,6 @@ impl Wanted {
 impl Wanted {
     /// What stands before the first message: a heartbeat, or more; and what became of a recovery.
     fn beginning(&self, recovery: &Recovery) -> Vec<u8> {
-        let json = || recovery_json(recovery).to_string();
         match self.opening.framing {
             Framing::EventStream { .. } => {
                 let retry = fastrand::u64(RETRY);
@@ -98,7 +97,10 @@ impl Wanted {
                     first.extend_from_slice(format!("id: {}\n", recovery.from).as_bytes());
                 }
                 match self.tells {
-                    true => first.append(&mut bayeux::recovery_event(json().as_bytes())),
+                    true => {
+                        let json = recovery_json(recovery).to_string();
+                        first.append(&mut bayeux::recovery_event(json.as_bytes()));
+                    }
                     // An id alone is no event, and is remembered.
                     false if !recovery.from.is_empty() => first.push(b'\n'),
                     false => {}
@@ -113,7 +115,12 @@ impl Wanted {
                 page.into_bytes()
             }
             framing if self.tells => {
-                let line = format!("{{\"channel\":\"/meta/recovery\",\"data\":{}}}\n", json());
+                let mut data = recovery_json(recovery);
+                // Lines have no id that would name all histories: the place that a reader goes on from, message by message.
+                if !recovery.from.is_empty() {
+                    data["from"] = recovery.from.to_string().into();
+                }
+                let line = format!("{{\"channel\":\"/meta/recovery\",\"data\":{data}}}\n");
                 [framing.heartbeat(), line.as_bytes()].concat()
             }
             framing => framing.heartbeat().into(),

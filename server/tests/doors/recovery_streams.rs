@@ -244,6 +244,7 @@ fn lines_say_what_became_of_a_cursor() {
     let mut lines = Lines::open(&encke, "/channels/a/*?since=now");
     let now = lines.recovery();
     assert!(now["cursor"].is_string() && now.get("recovered").is_none(), "{now}");
+    assert_eq!(now["from"], now["cursor"]);
     publish(&encke, "/a/b", &json!(0));
     let first = lines.next();
     assert_eq!(first["data"], 0);
@@ -333,7 +334,9 @@ fn a_cursor_that_nobody_gave_out_begins_now() {
         assert_eq!(recovery, expected, "{garbage:.20}");
         assert_eq!(events.id, now, "it goes on from here");
         let mut lines = Lines::open(&encke, &format!("/channels/a/b?since={garbage}"));
-        assert_eq!(lines.recovery(), expected);
+        let mut recovery = lines.recovery();
+        assert_eq!(recovery.as_object_mut().and_then(|recovery| recovery.remove("from")), Some(json!(now)));
+        assert_eq!(recovery, expected);
     }
     // What has no room in the head of a request is refused as such.
     let longer = "x".repeat(16 * 1024);
