@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Broker, Door, Replies, Spoken};
-use crate::hub::{Class, Key, Missing, Past, Portion, Recovery, Span};
+use crate::hub::{Behind, Class, Key, Missing, Past, Portion, Recovery, Shard, Span};
 use crate::policy::Identity;
 
 /// Messages of a page unless it says otherwise, and at most.
@@ -75,16 +75,21 @@ pub fn recovery_json(recovery: &Recovery) -> serde_json::Value {
 }
 
 impl Broker {
-    /// Returns when a shard has taken in all that cursors say was seen: another shard may have been ahead of it.
-    pub(super) async fn level(&self, shard: usize, since: Vec<Since>) {
-        let since: Arc<[Since]> = since.into();
-        // The shard has mail to take in, which it does between two turns of this loop.
-        for _ in 0..TRIES {
-            let asked = since.clone();
-            let is_behind =
-                move |shard: &mut crate::hub::Shard| asked.iter().any(|since| shard.is_behind(since));
-            if since.is_empty() || self.hub.call(shard, is_behind).await != Some(true) {
-                return;
+    /// Asks a shard about the past. One that has yet to take in what a cursor says was seen is asked again after its next
+    /// turn, and the cursor is nonsense if it never does.
+    pub(super) async fn ask<R: Send + 'static>(
+        &self,
+        shard: usize,
+        mut wishes: Vec<(Pattern, Since)>,
+        ask: impl Fn(&mut Shard, &[(Pattern, Since)]) -> Result<R, Behind> + Clone + Send + 'static,
+    ) -> Option<R> {
+        let mut tries = 0;
+        loop {
+            let (ask, asked) = (ask.clone(), wishes.clone());
+            match self.hub.call(shard, move |shard| ask(shard, &asked)).await? {
+                Ok(answer) => return Some(answer),
+                Err(Behind) if tries < TRIES => tries += 1,
+                Err(Behind) => wishes.iter_mut().for_each(|(_, since)| *since = Since::Garbage),
             }
             tokio::task::yield_now().await;
         }
@@ -98,13 +103,20 @@ impl Broker {
         subscription: &Subscription,
         wishes: HashMap<Box<str>, Since>,
     ) -> Result<Option<Box<RawValue>>, Refusal> {
-        let recoveries = self.subscribe(&door.identity, key, subscription.patterns.clone(), wishes).await?;
-        if recoveries.is_empty() {
+        let wishes: Vec<_> = subscription
+            .patterns
+            .iter()
+            .filter_map(|pattern| Some((pattern.clone(), wishes.get(pattern.as_str())?.clone())))
+            .collect();
+        let patterns = subscription.patterns.clone();
+        let recoveries = self.subscribe(&door.identity, key, patterns, wishes.clone()).await?;
+        if wishes.is_empty() {
             return Ok(None);
         }
-        let named: serde_json::Map<_, _> = recoveries
+        let named: serde_json::Map<_, _> = wishes
             .iter()
-            .map(|(pattern, recovery)| (pattern.as_str().to_owned(), recovery_json(recovery)))
+            .zip(&recoveries)
+            .map(|((pattern, _), recovery)| (pattern.as_str().to_owned(), recovery_json(recovery)))
             .collect();
         Ok(to_raw_value(&serde_json::json!({ "encke": { "recovery": named } })).ok())
     }

@@ -9,7 +9,6 @@ mod once;
 mod publishing;
 mod waiting;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ pub use waiting::Waiter;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Slow, Subscribed, Wire, Woken};
+use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy};
 
@@ -169,7 +168,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Subscribes a session to all of the patterns or to none; those that `wishes` names begin in the past.
+    /// Subscribes a session to all of the patterns or to none. Answers with what became of each wish for the past.
     ///
     /// # Errors
     /// The policy's refusal, too many subscriptions, or no such session.
@@ -178,28 +177,18 @@ impl Broker {
         who: &Identity,
         key: Key,
         patterns: Vec<Pattern>,
-        wishes: HashMap<Box<str>, Since>,
-    ) -> Result<Vec<(Pattern, Recovery)>, Refusal> {
+        wishes: Vec<(Pattern, Since)>,
+    ) -> Result<Vec<Recovery>, Refusal> {
         self.may_subscribe(who, &patterns).await?;
-        let wished = move |pattern: &Pattern| Some((pattern.clone(), wishes.get(pattern.as_str())?.clone()));
-        let wishes: Vec<_> = patterns.iter().filter_map(wished).collect();
         // Service channels are never routed: subscribing is accepted and does nothing.
         let patterns: Vec<_> =
             patterns.into_iter().filter(|pattern| pattern.kind() == bayeux::ChannelKind::Broadcast).collect();
         // What was published before, and may be answered already, is not for this session.
         self.hub.receive_here();
-        self.level(key.shard.into(), wishes.iter().map(|(_, since)| since.clone()).collect()).await;
-        // One step: what comes live after it is not read from history, and what is read has not come live.
-        let subscribe = move |shard: &mut crate::hub::Shard| {
-            let subscribed = shard.subscribe(key, &patterns);
-            let wishes = wishes.into_iter().filter(|_| subscribed == Subscribed::Done);
-            let recover = |(pattern, since)| {
-                let recovery = shard.recover(key, &pattern, &since);
-                (pattern, recovery)
-            };
-            (subscribed, wishes.map(recover).collect())
+        let subscribe = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
+            shard.subscribe_since(key, &patterns, wishes)
         };
-        match self.hub.call(key.shard.into(), subscribe).await {
+        match self.ask(key.shard.into(), wishes, subscribe).await {
             Some((Subscribed::Done, recoveries)) => Ok(recoveries),
             Some((Subscribed::TooMany, _)) => {
                 self.metrics.refused("too_many_subscriptions");
@@ -249,20 +238,19 @@ impl Broker {
         let Opening { pattern, since, framing, chunked } = opening;
         // What was published before is not for this stream.
         self.hub.receive_here();
-        let here = self.hub.here();
-        self.level(here, since.iter().cloned().collect()).await;
-        let outlet = wire.clone();
-        // One step: see `subscribe`.
-        let open = move |shard: &mut crate::hub::Shard| {
-            let key = shard.open_stream();
-            shard.subscribe(key, std::slice::from_ref(&pattern));
-            let recovery = since.map(|since| shard.recover(key, &pattern, &since)).unwrap_or_default();
-            let head = head(&recovery).into();
-            shard.attach(key, outlet, framing, chunked, Some(head));
-            key
+        let wishes = since.into_iter().map(|since| (pattern.clone(), since)).collect();
+        let open = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
+            shard.open_stream_since(std::slice::from_ref(&pattern), wishes)
         };
-        let key = self.hub.call(here, open).await?;
-        Some(Attached { broker: self.clone(), key, wire })
+        let (key, mut recoveries) = self.ask(self.hub.here(), wishes, open).await?;
+        let recovery = recoveries.pop().unwrap_or_default();
+        let attached = Attached { broker: self.clone(), key, wire: wire.clone() };
+        let attach = move |shard: &mut crate::hub::Shard| {
+            let head = head(&recovery);
+            shard.attach(key, wire, framing, chunked, Some(head.into()))
+        };
+        self.hub.call(key.shard.into(), attach).await?;
+        Some(attached)
     }
 
     /// Starts a stream through an outlet that is woken: its task takes what waits with [`take`](Self::take).

@@ -116,3 +116,7 @@ impl Missing {
         }
     }
 }
+
+/// This shard has yet to take in messages that the cursor says were seen already: ask again.
+#[derive(Debug)]
+pub struct Behind;

@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use bayeux::{Ack, Channel, Draft, Message, Pattern, Payload, Position, Since};
-use serde_json::value::to_raw_value;
+use bayeux::{Ack, Message, Pattern, Position, Since};
 
+use super::interest::Subscribed;
 use super::outlet::Outlet;
-use super::past::{Class, Missing, Portion, Recovery, Span};
+use super::past::{Behind, Class, Missing, Portion, Recovery, Span};
 use super::session::{Key, Phase};
 use super::shard::Shard;
 use super::standing;
@@ -80,8 +80,8 @@ struct Replay {
 }
 
 impl Shard {
-    /// Whether this shard has yet to take in what a cursor says was seen. Once it has, it has for ever.
-    pub fn is_behind(&self, since: &Since) -> bool {
+    /// Whether this shard has yet to take in what a cursor says was seen.
+    fn is_behind(&self, since: &Since) -> bool {
         self.classes.iter().enumerate().any(|(number, class)| {
             let sequence = match since {
                 Since::Cursor(cursor) => cursor.sequence(class.epoch),
@@ -94,9 +94,50 @@ impl Shard {
         })
     }
 
-    /// Begins a subscription in the past. The session must have got it in the same step, so that nothing that is read here has
-    /// come live, and this shard must not be [behind](Self::is_behind).
-    pub fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Recovery {
+    /// Subscribes, and begins in the past what is to begin there, in one step: nothing live comes between the two,
+    /// which the session would have once more as a replay.
+    ///
+    /// # Errors
+    /// [`Behind`]; nothing has been subscribed.
+    pub fn subscribe_since(
+        &mut self,
+        key: Key,
+        patterns: &[Pattern],
+        wishes: &[(Pattern, Since)],
+    ) -> Result<(Subscribed, Vec<Recovery>), Behind> {
+        if wishes.iter().any(|(_, since)| self.is_behind(since)) {
+            return Err(Behind);
+        }
+        let greets = |pattern: &Pattern| wishes.iter().all(|(wished, _)| wished != pattern);
+        let subscribed = self.listen(key, patterns, greets);
+        let recoveries = match subscribed {
+            Subscribed::Done => {
+                wishes.iter().map(|(pattern, since)| self.recover(key, pattern, since)).collect()
+            }
+            Subscribed::TooMany | Subscribed::Unknown => Vec::new(),
+        };
+        Ok((subscribed, recoveries))
+    }
+
+    /// Opens a stream in the same way.
+    ///
+    /// # Errors
+    /// [`Behind`]; nothing has been opened.
+    pub fn open_stream_since(
+        &mut self,
+        patterns: &[Pattern],
+        wishes: &[(Pattern, Since)],
+    ) -> Result<(Key, Vec<Recovery>), Behind> {
+        if wishes.iter().any(|(_, since)| self.is_behind(since)) {
+            return Err(Behind);
+        }
+        let key = self.open_stream();
+        let (_, recoveries) = self.subscribe_since(key, patterns, wishes)?;
+        Ok((key, recoveries))
+    }
+
+    /// Begins a subscription, which the session has, in the past.
+    fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Recovery {
         let classes = self.classes.clone();
         let mut recovery = Recovery::default();
         let mut worst = None;
@@ -325,59 +366,4 @@ impl Shard {
         self.turn.tally.peak(&session.outbox);
         self.metrics.messages_replayed.inc_by(replayed);
     }
-
-    /// Notes that messages for a pattern are gone, to be told when there is room.
-    pub(super) fn lose(&mut self, slot: u32, pattern: Pattern, why: &'static str) {
-        self.sessions[slot as usize].more.get_or_insert_default().lose(pattern, why);
-    }
-
-    /// Tells the client which of its subscriptions have lost messages: a delivery on `/meta/gap`.
-    fn tell_lost(&mut self, slot: u32) {
-        let now = self.now;
-        let session = &mut self.sessions[slot as usize];
-        let Some(more) = &mut session.more else { return };
-        for why in ["overflow", "too_old"] {
-            let patterns: Vec<&str> = more
-                .lost
-                .iter()
-                .filter(|(_, reason)| *reason == why)
-                .map(|(pattern, _)| pattern.as_str())
-                .collect();
-            if !patterns.is_empty() {
-                let data = serde_json::json!({ "subscription": patterns, "reason": why });
-                if !session.outbox.has_messages() {
-                    session.waits_since = now;
-                }
-                session.outbox.push(Arc::new(notice(&data)));
-                self.metrics.gaps.inc();
-            }
-        }
-        more.lost.clear();
-    }
-
-    /// The same for deliveries that were given up before they were acknowledged; the next delivery has the number
-    /// after `count`.
-    pub(super) fn tell_given_up(&mut self, slot: u32) {
-        let patterns: Vec<Pattern> = self.sessions[slot as usize]
-            .entries
-            .iter()
-            .map(|entry| self.subscriptions.pattern(*entry))
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .collect();
-        let names: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
-        let session = &mut self.sessions[slot as usize];
-        let Some(more) = &mut session.more else { return };
-        more.given_up = false;
-        // It takes the number of the last one that was given up.
-        more.base -= 1;
-        let data = serde_json::json!({ "subscription": names, "reason": "overflow", "count": more.base + 1 });
-        session.outbox.push_front(Arc::new(notice(&data)));
-        self.metrics.gaps.inc();
-    }
-}
-
-fn notice(data: &serde_json::Value) -> Message {
-    let channel = Channel::parse("/meta/gap").expect("a name that is written right here");
-    let json = to_raw_value(data).expect("texts and numbers are JSON");
-    Draft { channel, id: None, payload: Payload::Json(json) }.seal(Position { epoch: 0, sequence: 0 })
 }

@@ -19,11 +19,14 @@ pub(super) fn reached(gates: &[Gate], classes: &[Class], but: Option<usize>) -> 
     others.map(|(_, gate)| gate.reached(classes)).collect()
 }
 
-/// A live message as a stream has to see it that catches up elsewhere; `None`: as everybody sees it.
-pub(super) fn live(session: &Session, classes: &[Class], message: &Message) -> Option<Arc<Message>> {
-    let more = session.more.as_ref().filter(|more| !more.gates.is_empty())?;
-    let is_stream = matches!(session.phase, Phase::Stream);
-    is_stream.then(|| Arc::new(message.beside(&reached(&more.gates, classes, None))))
+/// A live message as a session sees it: as everybody does, unless it is a stream that catches up elsewhere.
+pub(super) fn live(session: &Session, classes: &[Class], message: &Arc<Message>) -> Arc<Message> {
+    match &session.more {
+        Some(more) if matches!(session.phase, Phase::Stream) && !more.gates.is_empty() => {
+            Arc::new(message.beside(&reached(&more.gates, classes, None)))
+        }
+        _ => message.clone(),
+    }
 }
 
 impl Shard {
