@@ -109,7 +109,7 @@ pub enum Content<'a> {
 }
 
 /// What a message keeps of its payload beside its JSON: nothing, if that is the payload.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kept {
     Json,
     Text { content_type: Box<str>, text: Box<str> },
@@ -257,6 +257,19 @@ impl Message {
         let channel = self.encoded.channel.clone();
         let encoded = Encoded { channel, id: None, kept: Kept::Json, buffer };
         encoded.finish(self.position, Seal { shown: true, ..Seal::default() }, self.end)
+    }
+
+    /// The message for a reader who stands elsewhere in the other histories than one that gets everything live: a copy.
+    pub fn beside(&self, others: &[Position]) -> Message {
+        let Encoded { channel, id, kept, buffer } = &self.encoded;
+        let encoded = Encoded {
+            channel: channel.clone(),
+            id: id.clone(),
+            kept: kept.clone(),
+            buffer: buffer[..self.end].to_vec(),
+        };
+        let others = (!others.is_empty()).then(|| others.into());
+        encoded.seal_as(self.position, Seal { shown: self.seal.shown, others, muted: self.seal.muted })
     }
 
     fn data(&self) -> &[u8] {
