@@ -3,19 +3,20 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, RawQuery};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use bayeux::{Channel, ChannelKind, Draft, Payload};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::broker::{Broker, By};
+use crate::broker::{Broker, By, Whom};
 use crate::drain::Drain;
+use crate::hub::Listed;
 use crate::policy::Identity;
 
 /// Sessions that are listed unless more are asked for, and at most.
@@ -38,29 +39,38 @@ pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
     let sessions = move |RawQuery(query): RawQuery| async move {
         sessions(&listed, query.as_deref().unwrap_or_default()).await
     };
-    let publish =
-        move |headers: HeaderMap, body: Bytes| async move { publish(&broker, &headers, &body).await };
+    let publisher = broker.clone();
+    let publish = move |Extension(who): Extension<Arc<Identity>>, headers: HeaderMap, body: Bytes| async move {
+        publish(&publisher, &who, &headers, &body).await
+    };
+    let (kicker, revoker) = (broker.clone(), broker);
+    let kick = move |body: Bytes| async move { kick(&kicker, &body).await };
+    let revoke = move |body: Bytes| async move { revoke(&revoker, &body).await };
     Router::new()
         .route("/health/live", get(|| async { "live\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, text)], metrics.text()) }))
         .route("/api/publish", post(publish).layer(DefaultBodyLimit::max(limit)))
         .route("/api/sessions", get(sessions))
+        .route("/api/kick", post(kick))
+        .route("/api/revoke", post(revoke))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
-                "the internal listener has /health/live, /health/ready, /metrics, /api/publish and /api/sessions\n",
+                "the internal listener has /health/live, /health/ready, /metrics, /api/publish, /api/sessions, \
+                 /api/kick and /api/revoke\n",
             )
         })
 }
 
-/// The sessions for which something waits, the slowest first.
+/// The sessions of this node: of one subject, or all; or those for which something waits, the slowest first.
 async fn sessions(broker: &Broker, query: &str) -> Response {
     let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    if !pairs.clone().any(|(name, _)| name == "slow") {
-        let why = "say /api/sessions?slow for the sessions that wait longest, and limit= for how many";
-        return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", why);
-    }
+    let is_slow = pairs.clone().any(|(name, _)| name == "slow");
+    let subject = pairs
+        .clone()
+        .find(|(name, _)| *name == "subject")
+        .map(|(_, subject)| percent_encoding::percent_decode_str(subject).decode_utf8_lossy().into_owned());
     let limit = match pairs.find(|(name, _)| *name == "limit").map(|(_, limit)| limit.parse()) {
         None => SLOWEST,
         Some(Ok(limit)) if (1..=MOST_SLOWEST).contains(&limit) => limit,
@@ -69,7 +79,71 @@ async fn sessions(broker: &Broker, query: &str) -> Response {
             return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", &why);
         }
     };
-    answer(StatusCode::OK, &json!({ "sessions": broker.slowest(limit).await }))
+    if is_slow {
+        return answer(StatusCode::OK, &json!({ "sessions": broker.slowest(limit).await }));
+    }
+    let sessions: Vec<Value> = broker.sessions(subject, limit).await.iter().map(shown).collect();
+    answer(StatusCode::OK, &json!({ "sessions": sessions }))
+}
+
+/// A session, with its id: this is the way to learn what to kick, on a listener that is not for the public.
+fn shown(listed: &Listed) -> Value {
+    let who = listed.owner.clone().and_then(|owner| owner.downcast::<Identity>().ok());
+    json!({
+        "session": listed.id.as_ref().map(|id| id.as_str()),
+        "subject": who.as_ref().and_then(|who| who.subject.as_deref()),
+        "key": who.as_ref().and_then(|who| who.key.as_ref()).map(|key| &*key.name),
+        "token": who.as_ref().and_then(|who| who.token.as_deref()),
+        "expires": who.as_ref().and_then(|who| who.expires),
+        "subscriptions": listed.subscriptions,
+        "queued_messages": listed.queued_messages,
+    })
+}
+
+/// The body of `POST /api/kick`: one of these.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kick {
+    Session(String),
+    Subject(String),
+    Key(String),
+    Token(String),
+}
+
+/// Ends sessions. Their clients may come back if their tokens are good: see `/api/revoke`.
+async fn kick(broker: &Broker, body: &[u8]) -> Response {
+    let whom = match serde_json::from_slice(body) {
+        Ok(Kick::Session(id)) => Whom::Session(id),
+        Ok(Kick::Subject(name)) => Whom::Subject(name),
+        Ok(Kick::Key(name)) => Whom::Key(name),
+        Ok(Kick::Token(id)) => Whom::Token(id),
+        Err(why) => return error(StatusCode::BAD_REQUEST, "400::json_invalid", &why.to_string()),
+    };
+    answer(StatusCode::OK, &json!({ "ended": broker.kick(whom).await }))
+}
+
+/// The body of `POST /api/revoke`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    /// The token's `jti`.
+    token: String,
+    /// Its `exp`: until then it is remembered. A day unless given.
+    expires: Option<u64>,
+}
+
+/// Refuses a token from now on, and ends the sessions that came with it.
+async fn revoke(broker: &Broker, body: &[u8]) -> Response {
+    let Revoke { token, expires } = match serde_json::from_slice(body) {
+        Ok(revoke) => revoke,
+        Err(why) => return error(StatusCode::BAD_REQUEST, "400::json_invalid", &why.to_string()),
+    };
+    let until = expires.unwrap_or_else(|| broker.policy().now() + 86_400);
+    if !broker.policy().revoke(&token, until) {
+        let why = "too many tokens are revoked already";
+        return error(StatusCode::SERVICE_UNAVAILABLE, "503::too_many_revoked", why);
+    }
+    answer(StatusCode::OK, &json!({ "ended": broker.kick(Whom::Token(token)).await }))
 }
 
 /// The body of `POST /api/publish`.
@@ -87,7 +161,7 @@ struct Publish<'a> {
 }
 
 /// Publishes the same to one or many channels: to all of them, or, when one of them cannot be, to none.
-async fn publish(broker: &Broker, headers: &HeaderMap, body: &[u8]) -> Response {
+async fn publish(broker: &Broker, who: &Identity, headers: &HeaderMap, body: &[u8]) -> Response {
     let limits = broker.limits();
     let request: Publish<'_> = match serde_json::from_slice(body) {
         Ok(request) => request,
@@ -134,10 +208,15 @@ async fn publish(broker: &Broker, headers: &HeaderMap, body: &[u8]) -> Response 
             return error(StatusCode::UNPROCESSABLE_ENTITY, &refusal.to_string(), refusal.sentence());
         }
     }
+    for channel in &channels {
+        if let Err(refusal) = broker.may_publish(who, channel).await {
+            return error(StatusCode::FORBIDDEN, &refusal.to_string(), refusal.sentence());
+        }
+    }
     let mut published = Vec::with_capacity(channels.len());
     for (channel, key) in channels.iter().zip(&keys) {
         let by = key.as_deref().map_or(By::Anyone, By::Key);
-        match broker.publish_counted(&Identity::default(), draft(channel), by).await {
+        match broker.publish_counted(who, draft(channel), by).await {
             Ok(done) => published.push(crate::channels::place(channel, &done)),
             Err(refusal) => return error(StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed"),
         }

@@ -19,6 +19,7 @@ pub use channels::{ChannelOptions, InvalidTable};
 pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
+pub use identities::Whom;
 pub use publishing::{By, Published};
 pub use waiting::Waiter;
 
@@ -78,6 +79,8 @@ pub struct Opening {
     pub framing: Framing,
     /// Whether each write is one HTTP/1.1 chunk.
     pub chunked: bool,
+    /// Whose it is.
+    pub identity: Arc<Identity>,
 }
 
 /// The one who holds the hub.
@@ -170,6 +173,20 @@ impl Broker {
         Ok(())
     }
 
+    /// What somebody may read of the past: who has no right to it begins now, and is told that this is not what was asked.
+    async fn allowed_wishes(&self, who: &Identity, wishes: Vec<(Pattern, Since)>) -> Vec<(Pattern, Since)> {
+        let mut allowed = Vec::with_capacity(wishes.len());
+        for (pattern, since) in wishes {
+            let since = match since {
+                Since::Now => since,
+                _ if self.may_read(who, &pattern).await.is_ok() => since,
+                _ => Since::Garbage,
+            };
+            allowed.push((pattern, since));
+        }
+        allowed
+    }
+
     async fn may_subscribe(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {
         for pattern in patterns {
             if pattern.kind() == bayeux::ChannelKind::Meta {
@@ -196,6 +213,7 @@ impl Broker {
         wishes: Vec<(Pattern, Since)>,
     ) -> Result<Vec<Recovery>, Refusal> {
         self.may_subscribe(who, &patterns).await?;
+        let wishes = self.allowed_wishes(who, wishes).await;
         // Service channels are never routed: subscribing is accepted and does nothing.
         let patterns: Vec<_> =
             patterns.into_iter().filter(|pattern| pattern.kind() == bayeux::ChannelKind::Broadcast).collect();
@@ -251,12 +269,18 @@ impl Broker {
         wire: Arc<Wire>,
         head: impl FnOnce(&Recovery) -> Vec<u8> + Send + 'static,
     ) -> Option<Attached> {
-        let Opening { pattern, since, framing, chunked } = opening;
+        let Opening { pattern, since, framing, chunked, identity } = opening;
         // What was published before is not for this stream.
         self.hub.receive_here();
         let wishes = since.into_iter().map(|since| (pattern.clone(), since)).collect();
+        let wishes = self.allowed_wishes(&identity, wishes).await;
+        let owner = self.owner(&identity);
         let open = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
-            shard.open_stream_since(std::slice::from_ref(&pattern), wishes)
+            let (key, recoveries) = shard.open_stream_since(std::slice::from_ref(&pattern), wishes)?;
+            if let Some((owner, until)) = owner.clone() {
+                shard.own(key, owner, until);
+            }
+            Ok((key, recoveries))
         };
         let (key, mut recoveries) = self.ask(self.hub.here(), wishes, open).await?;
         let recovery = recoveries.pop().unwrap_or_default();

@@ -57,7 +57,7 @@ async fn publish(app: &Arc<App>, request: Request, name: &str, peer: Option<IpAd
         let why = "channels below /meta and /service are not routed";
         return error(app, StatusCode::FORBIDDEN, &format!("403:{}:publish_denied", channel.as_str()), why);
     }
-    let identity = match app.identify(peer).await {
+    let identity = match app.identify(&request, peer) {
         Ok(identity) => identity,
         Err(response) => return *response,
     };

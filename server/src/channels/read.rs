@@ -42,11 +42,14 @@ pub(super) async fn answer(
         let why = "a channel comes as event-stream, lines, page or messages: say ?as= or Accept";
         return refuse(app, StatusCode::NOT_ACCEPTABLE, why);
     };
-    let identity = match app.identify(peer).await {
+    let identity = match app.identify(&request, peer) {
         Ok(identity) => identity,
         Err(response) => return Answer::Response(*response),
     };
-    if let Err(refusal) = app.broker.may_stream(&identity, std::slice::from_ref(&pattern)).await {
+    // A page of history takes another right, which it asks about itself.
+    if !matches!(form, Form::Messages)
+        && let Err(refusal) = app.broker.may_stream(&identity, std::slice::from_ref(&pattern)).await
+    {
         return Answer::Response(error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed here"));
     }
     let since = parameter(query, "since").filter(|since| !since.is_empty()).map(|since| Since::parse(&since));
@@ -61,7 +64,7 @@ pub(super) async fn answer(
         _ => since,
     };
     let chunked = request.version() == Version::HTTP_11;
-    Answer::Take(Taken::Stream(Box::new(Wanted::new(app, pattern, since, framing, chunked))))
+    Answer::Take(Taken::Stream(Box::new(Wanted::new(app, pattern, since, framing, chunked, identity))))
 }
 
 /// Where a reader of events had come to (WHATWG HTML, "Server-sent events"); empty is nowhere.

@@ -160,6 +160,17 @@ impl Unknown {
             Unknown::OtherSubject => "token_of_another_subject",
         }
     }
+
+    /// What it means, for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Unknown::Token(refused) => refused.sentence(),
+            Unknown::Key => "there is no such API key, or it has expired",
+            Unknown::Ticket => "the ticket has been used, or is older than half a minute",
+            Unknown::NoTokens => "this server has no [[tokens.key]], so it takes no tokens",
+            Unknown::OtherSubject => "the token is good, and is somebody else's than the session",
+        }
+    }
 }
 
 /// The rules in force.
@@ -221,6 +232,11 @@ impl Policy {
     /// When a second since 1970 is on the server's clock.
     pub fn moment(&self, second: u64) -> Duration {
         Duration::from_secs(second.saturating_sub(self.started))
+    }
+
+    /// The cookie that carries a token; empty for none.
+    pub fn cookie(&self) -> &str {
+        self.tokens.cookie()
     }
 
     /// Whether everybody may do everything.
@@ -286,7 +302,7 @@ impl Policy {
             return Decision::Allow;
         }
         let denied = match action {
-            Action::Handshake if who.is_anonymous() && !self.allows_anonymous => {
+            Action::Handshake if who.is_anonymous() && (!self.allows_anonymous || who.rights.is_empty()) => {
                 return Decision::Deny("token_required".into());
             }
             Action::Handshake => return Decision::Allow,

@@ -177,6 +177,11 @@ impl Rules {
 }
 
 impl Rights {
+    /// Whether nothing is allowed.
+    pub fn is_empty(&self) -> bool {
+        self.rights.iter().all(|right| right.may == 0)
+    }
+
     /// Adds what a token or a key carries itself.
     pub fn grant(&mut self, verbs: &[Verb], pattern: Pattern) {
         self.rights.push(Right { pattern, may: bits(verbs), may_not: 0, rule: 0 });

@@ -247,6 +247,11 @@ impl Tokens {
         Ok(Tokens { keys: keys.collect::<Result<_, _>>()?, options })
     }
 
+    /// The cookie that carries a token; empty for none.
+    pub fn cookie(&self) -> &str {
+        &self.options.cookie
+    }
+
     /// Whether there is any key.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

@@ -21,17 +21,20 @@ use crate::policy::Identity;
 /// A WebSocket handshake that is accepted.
 pub(crate) struct Accepted {
     key: String,
+    /// Whether a token came as a sub-protocol, which then has to be chosen.
+    bearer: bool,
     pub(super) identity: Arc<Identity>,
     /// Whether it is `/echo`.
     pub(super) echo: bool,
 }
 
 impl Accepted {
-    /// RFC 6455, section 4.2.2. No sub-protocol is ever chosen: Bayeux has none.
+    /// RFC 6455, section 4.2.2. The only sub-protocol that is ever chosen is that which brings a token: Bayeux has none.
     pub(super) fn response(&self) -> Vec<u8> {
+        let protocol = if self.bearer { "Sec-WebSocket-Protocol: bearer\r\n" } else { "" };
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\n\r\n",
+             Sec-WebSocket-Accept: {}\r\n{protocol}\r\n",
             self.key
         )
         .into_bytes()
@@ -40,7 +43,7 @@ impl Accepted {
 
 /// Answers a request for a Bayeux endpoint.
 pub(super) async fn answer(app: &Arc<App>, request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
-    let identity = match app.identify(peer).await {
+    let identity = match app.identify(&request, peer) {
         Ok(identity) => identity,
         Err(response) => return Answer::Response(*response),
     };
@@ -163,7 +166,10 @@ pub(super) fn upgrade(
         return refuse(StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13");
     }
     match headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()) {
-        Some(key) if is_valid_key(key) => Ok(Accepted { key: accept_key(key), identity, echo }),
+        Some(key) if is_valid_key(key) => {
+            let bearer = super::credentials::is_announced(headers);
+            Ok(Accepted { key: accept_key(key), bearer, identity, echo })
+        }
         _ => refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64"),
     }
 }

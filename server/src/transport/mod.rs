@@ -3,6 +3,7 @@
 mod awaited;
 mod connection;
 mod cors;
+mod credentials;
 mod echo;
 mod endpoint;
 mod poll;
@@ -39,7 +40,6 @@ use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::hub::Guard;
 use crate::metrics::Metrics;
-use crate::policy::{Credentials, Identity};
 use crate::visitors::Visitors;
 
 /// All connection types, in the order of the server's preference.
@@ -139,7 +139,7 @@ impl App {
     }
 
     /// Answers one request, or takes its socket.
-    async fn answer(self: Arc<Self>, request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
+    async fn answer(self: Arc<Self>, mut request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
         // RFC 9112, section 3.2.
         if request.version() == Version::HTTP_11
             && !request.headers().contains_key(header::HOST)
@@ -153,6 +153,13 @@ impl App {
             return Answer::Response(sentence(StatusCode::FORBIDDEN, why));
         }
         if self.internal {
+            let path = request.uri().path();
+            if path.starts_with("/api/") || path.starts_with("/admin") {
+                match self.administrator(&request, peer) {
+                    Ok(who) => drop(request.extensions_mut().insert(who)),
+                    Err(response) => return Answer::Response(*response),
+                }
+            }
             return Answer::Response(self.route(request).await);
         }
         let origin = cors::origin(request.headers());
@@ -191,6 +198,9 @@ impl App {
             let channel = path["/channels".len()..].to_owned();
             return channels::answer(&self, request, &channel, peer).await;
         }
+        if path == "/ticket" {
+            return Answer::Response(self.ticket(&request, peer));
+        }
         if path == "/echo" && self.visitors.is_development() {
             return match endpoint::upgrade(&self, &request, Arc::default(), true) {
                 Ok(accepted) => Answer::Take(Taken::WebSocket(Box::new(accepted))),
@@ -206,15 +216,6 @@ impl App {
             Ok(response) => response,
             Err(never) => match never {},
         }
-    }
-
-    /// Who the peer is, or the response that refuses it.
-    pub(crate) async fn identify(&self, peer: Option<IpAddr>) -> Result<Arc<Identity>, Box<Response<Body>>> {
-        let credentials = Credentials { address: peer, ..Credentials::default() };
-        self.broker.identify(&credentials).map_err(|unknown| {
-            self.metrics().refused(unknown.as_str());
-            Box::new(sentence(StatusCode::UNAUTHORIZED, unknown.as_str()))
-        })
     }
 
     /// Reads a request's body to its end, as long as it is within `limit` bytes.

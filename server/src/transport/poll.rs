@@ -74,7 +74,7 @@ pub(super) async fn answer(
     headers: &HeaderMap,
 ) -> Answer<Taken> {
     let close = closes(version, headers);
-    let browser = cookie(headers, BROWSER);
+    let browser = cookie(headers, BROWSER, 64);
     let Spoken { mut replies, messages, session, hold, shook_hands } =
         app.broker.converse(&mut door, requests).await;
     if let Some(held) = hold {
@@ -251,14 +251,14 @@ pub(super) fn head(close: bool, body: &PollBody, origin: Option<&HeaderValue>) -
     head.into_bytes().into()
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<Box<str>> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str, longest: usize) -> Option<Box<str>> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, value)| *key == name && !value.is_empty() && value.len() <= 64)
+        .find(|(key, value)| *key == name && !value.is_empty() && value.len() <= longest)
         .map(|(_, value)| value.into())
 }
 

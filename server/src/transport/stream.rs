@@ -10,6 +10,7 @@ use super::{App, cors};
 use crate::broker::{Attached, Opening, recovery_json};
 use crate::hub::{Recovery, Wire};
 use crate::metrics::Connection;
+use crate::policy::Identity;
 
 /// Nobody has anything to say on a connection whose response never ends; this much is overheard.
 const OVERHEARD: usize = 16 * 1024;
@@ -35,13 +36,14 @@ impl Wanted {
         since: Option<Since>,
         framing: Framing,
         chunked: bool,
+        identity: Arc<Identity>,
     ) -> Self {
         let tells = since.is_some();
         // A browser resumes from the last id it has heard of. So that it has one from the beginning, it is told where
         // now is: nothing is lost even when its connection breaks before the first message.
         let names_now = matches!(framing, Framing::EventStream { .. }) && app.broker.has_history(&pattern);
         let since = since.or(names_now.then_some(Since::Now));
-        Wanted { opening: Opening { pattern, since, framing, chunked }, tells, origin: None }
+        Wanted { opening: Opening { pattern, since, framing, chunked, identity }, tells, origin: None }
     }
 
     fn name(&self) -> &'static str {

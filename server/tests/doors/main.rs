@@ -2,6 +2,7 @@
 //! One target, so that twenty stories are linked once.
 
 mod bystander;
+mod guard;
 mod history;
 mod polling;
 mod server;
@@ -21,6 +22,7 @@ mod cors;
 mod drain;
 mod handover;
 mod idempotency;
+mod identity;
 mod once;
 mod overflow;
 mod polls;

@@ -22,15 +22,15 @@ fn nobody_may_anything() {
     assert_eq!(encke.refused("handshake_denied"), 2);
 
     let reply = socket.ask("/a", json!({"clientId": null, "data": 1}));
-    assert_eq!(reply["error"], "403:/a,not_open:publish_denied");
+    assert_eq!(reply["error"], "403:/a,no_rule:publish_denied");
     let response = encke.wire().post("/channels/a", "1").response();
-    assert_eq!((response.status, &response.json()["error"]), (403, &json!("403:/a,not_open:publish_denied")));
+    assert_eq!((response.status, &response.json()["error"]), (403, &json!("403:/a,no_rule:publish_denied")));
     assert_eq!(encke.refused("publish_denied"), 2);
 
     for pattern in ["a", "a/*", "**"] {
         let response = encke.wire().get(&format!("/channels/{pattern}"), "").response();
         assert_eq!(response.status, 403);
-        assert_eq!(response.json()["error"], format!("403:/{pattern},not_open:subscribe_denied"));
+        assert_eq!(response.json()["error"], format!("403:/{pattern},no_rule:subscribe_denied"));
     }
     assert_eq!(encke.refused("subscribe_denied"), 3);
     assert_eq!((encke.figure("encke_sessions"), encke.figure("encke_messages_in_total")), (0, 0));

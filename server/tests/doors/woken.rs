@@ -178,6 +178,7 @@ async fn a_stream_begins_where_its_own_shard_has_not_come_to_yet() {
         since: Some(Since::Cursor(Cursor::from(seen))),
         framing: Framing::Lines,
         chunked: false,
+        identity: Arc::default(),
     };
     let head = |recovery: &encke::hub::Recovery| {
         assert_eq!(recovery.recovered, Some(Ok(())));

@@ -1,0 +1,145 @@
+//! What a request shows of who sends it: a token or a key in a header, a token as a WebSocket's sub-protocol or in a cookie, or a
+//! ticket. Never a token in a URL: URLs end up in logs.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+
+use super::{App, Request};
+use crate::policy::token::Secret;
+use crate::policy::{Credentials, Identity, Unknown};
+use std::sync::Arc;
+
+/// The sub-protocol that announces a token: `new WebSocket(url, ["bearer", token])`.
+pub(super) const BEARER: &str = "bearer";
+
+impl App {
+    /// Who sends a request, or the response that refuses it.
+    pub(crate) fn identify(
+        &self,
+        request: &Request,
+        peer: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Box<Response<Body>>> {
+        let credentials = self.credentials(request.headers(), request.uri(), peer);
+        self.broker.identify(&credentials).map_err(|unknown| Box::new(self.unauthorized(unknown)))
+    }
+
+    fn credentials(&self, headers: &HeaderMap, uri: &Uri, peer: Option<IpAddr>) -> Credentials {
+        let secret = bearer(headers).or_else(|| sub_protocol(headers)).or_else(|| {
+            let name = self.broker.policy().cookie();
+            let cookie = (!name.is_empty() && !is_from_elsewhere(headers)).then(|| cookie(headers, name));
+            cookie.flatten()
+        });
+        let ticket = if secret.is_none() { ticket(uri) } else { None };
+        Credentials { address: peer, secret, ticket }
+    }
+
+    fn unauthorized(&self, unknown: Unknown) -> Response<Body> {
+        self.metrics().refused(unknown.as_str());
+        tracing::info!(why = unknown.as_str(), "a request is refused");
+        let error = bayeux::Refusal::authentication_failed(unknown.as_str()).to_string();
+        let mut response =
+            answer(StatusCode::UNAUTHORIZED, &json!({ "error": error, "why": unknown.sentence() }));
+        // RFC 6750, section 3.
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        response
+    }
+
+    /// `POST /ticket`: a ticket that is good once, for what cannot send a header.
+    pub(super) fn ticket(&self, request: &Request, peer: Option<IpAddr>) -> Response<Body> {
+        if request.method() != Method::POST {
+            let mut response =
+                super::sentence(StatusCode::METHOD_NOT_ALLOWED, "a ticket is asked for with POST");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+            return response;
+        }
+        let identity = match self.identify(request, peer) {
+            Ok(identity) => identity,
+            Err(response) => return *response,
+        };
+        match self.broker.policy().ticket(&identity) {
+            Some((ticket, good)) => {
+                answer(StatusCode::OK, &json!({ "ticket": ticket, "expires_in": good.as_millis() as u64 }))
+            }
+            None => {
+                self.metrics().refused("too_many_tickets");
+                super::sentence(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many tickets are out: ask again in half a minute",
+                )
+            }
+        }
+    }
+
+    /// Who uses the server API: whoever comes with a key that is for it or, in development, from this machine.
+    pub(super) fn administrator(
+        &self,
+        request: &Request,
+        peer: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Box<Response<Body>>> {
+        let identity = self.identify(request, peer)?;
+        let is_here = self.visitors.is_development() && peer.is_none_or(|peer| peer.is_loopback());
+        if is_here || self.broker.policy().may_administer(&identity) {
+            return Ok(identity);
+        }
+        self.metrics().refused("not_admin");
+        tracing::info!(who = identity.name(), path = request.uri().path(), "the server API is refused");
+        let why = "the server API takes an API key that has admin = true, as Authorization: Bearer";
+        let mut response = super::sentence(StatusCode::UNAUTHORIZED, why);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Err(Box::new(response))
+    }
+}
+
+fn answer(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{value}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or_default();
+    let (scheme, secret) = value.split_once(' ').unwrap_or((value, ""));
+    // Something else that a proxy wants to know of.
+    scheme.eq_ignore_ascii_case(BEARER).then(|| Secret::from(secret.trim().to_owned()))
+}
+
+/// Whether a token is announced as a WebSocket's sub-protocol.
+pub(super) fn is_announced(headers: &HeaderMap) -> bool {
+    sub_protocol(headers).is_some()
+}
+
+fn sub_protocol(headers: &HeaderMap) -> Option<Secret> {
+    let mut names = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
+    names.find(|name| *name == BEARER)?;
+    names.next().map(|secret| Secret::from(secret.to_owned()))
+}
+
+/// A cookie goes along with what pages of other sites have a browser ask for, images and scripts included.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    !headers.contains_key(header::ORIGIN)
+        && site.is_some_and(|site| site == "cross-site" || site == "same-site")
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    super::poll::cookie(headers, name, usize::MAX).map(|value| Secret::from(String::from(value)))
+}
+
+fn ticket(uri: &Uri) -> Option<Secret> {
+    let ticket = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("ticket="))?;
+    Some(Secret::from(percent_decode_str(ticket).decode_utf8_lossy().into_owned()))
+}
