@@ -7,7 +7,7 @@ use bayeux::{Pattern, Reconnect, Refusal, Request, SessionId};
 
 use super::{Bound, Broker, Spoken};
 use crate::hub::{Ended, Listed, Owner, Shard};
-use crate::policy::token::Secret;
+use crate::policy::secret::Secret;
 use crate::policy::{Action, Credentials, Decision, Identity, Unknown};
 
 /// Who an owner is.

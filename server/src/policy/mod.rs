@@ -2,6 +2,8 @@
 
 pub mod key;
 pub mod rules;
+pub mod secret;
+pub mod signer;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
@@ -30,9 +32,9 @@ pub struct Credentials {
     /// The peer's address.
     pub address: Option<std::net::IpAddr>,
     /// A token or an API key, from wherever the door has found it.
-    pub secret: Option<token::Secret>,
+    pub secret: Option<secret::Secret>,
     /// A ticket, which is good once.
-    pub ticket: Option<token::Secret>,
+    pub ticket: Option<secret::Secret>,
 }
 
 /// Who somebody is.

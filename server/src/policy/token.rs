@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rules::Verb;
+use super::secret::Secret;
 
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES: usize = 8 * 1024;
@@ -72,40 +73,10 @@ impl KeyOptions {
         KeyOptions {
             id: "main".to_owned(),
             algorithm: "HS256".to_owned(),
-            secret: Secret("x".repeat(32)),
+            secret: Secret::from("x".repeat(32)),
             file: Some("/run/secrets/encke".into()),
             public_key: String::new(),
         }
-    }
-}
-
-/// A text that is never shown.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Secret(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "\"\"" } else { "\"…\"" })
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.0.is_empty() { "" } else { "…" })
     }
 }
 
@@ -337,49 +308,6 @@ impl Tokens {
     }
 }
 
-/// Makes tokens, with a secret of the configuration.
-pub struct Signer {
-    header: jsonwebtoken::Header,
-    key: jsonwebtoken::EncodingKey,
-}
-
-impl Signer {
-    /// The key of that id, or the first that has a secret.
-    ///
-    /// # Errors
-    /// When there is none, or it cannot be used.
-    pub fn new(options: &Options, id: Option<&str>) -> Result<Self, NoSigner> {
-        let has_secret = |key: &&KeyOptions| key.algorithm.starts_with("HS");
-        let named = |key: &&KeyOptions| id.is_none_or(|id| key.id == id);
-        let found = options.key.iter().filter(has_secret).find(named).ok_or(NoSigner::None)?;
-        let (algorithm, secret) = secret_of(found).map_err(NoSigner::Invalid)?;
-        let mut header = jsonwebtoken::Header::new(algorithm);
-        header.kid = (!found.id.is_empty()).then(|| found.id.clone());
-        Ok(Signer { header, key: jsonwebtoken::EncodingKey::from_secret(&secret) })
-    }
-
-    /// A token that says this.
-    ///
-    /// # Errors
-    /// What the library says.
-    pub fn sign(&self, claims: &Map<String, Value>) -> Result<String, jsonwebtoken::errors::Error> {
-        jsonwebtoken::encode(&self.header, claims, &self.key)
-    }
-}
-
-/// Why no token can be made.
-#[derive(Debug, thiserror::Error)]
-pub enum NoSigner {
-    /// There is no such key.
-    #[error(
-        "no [[tokens.key]] of the configuration has that id and a secret: tokens of other algorithms are made where the private key is"
-    )]
-    None,
-    /// There is, and it cannot be used.
-    #[error(transparent)]
-    Invalid(InvalidKey),
-}
-
 /// Nothing but the signature is checked by the library: times are ours, since a test holds the clock.
 fn plain(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
@@ -398,12 +326,12 @@ fn is_about_algorithm(token: &str) -> bool {
 }
 
 /// The algorithm of a key, and its secret.
-fn secret_of(options: &KeyOptions) -> Result<(Algorithm, Vec<u8>), InvalidKey> {
+pub(super) fn secret_of(options: &KeyOptions) -> Result<(Algorithm, Vec<u8>), InvalidKey> {
     let KeyOptions { algorithm: name, secret, file, .. } = options;
     let algorithm: Algorithm = name.parse().map_err(|_| InvalidKey::Algorithm(name.clone()))?;
     let bytes = match file {
-        Some(path) if secret.0.is_empty() => read_file(path)?.trim_ascii().to_vec(),
-        _ => secret.0.as_bytes().to_vec(),
+        Some(path) if secret.reveal().is_empty() => read_file(path)?.trim_ascii().to_vec(),
+        _ => secret.reveal().as_bytes().to_vec(),
     };
     let least = match algorithm {
         Algorithm::HS512 => 64,

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use encke::config::Config;
 use encke::policy::key;
-use encke::policy::token::{Claims, Signer, Tokens};
+use encke::policy::signer::Signer;
+use encke::policy::token::{Claims, Tokens};
 use serde_json::{Map, Value};
 
 use super::{Outcome, say};

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::{App, Request};
-use crate::policy::token::Secret;
+use crate::policy::secret::Secret;
 use crate::policy::{Credentials, Identity, Unknown};
 use std::sync::Arc;
 

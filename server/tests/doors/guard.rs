@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use encke::config::Config;
 use encke::policy::key::{self, Options as KeyOptions};
 use encke::policy::rules::{RuleOptions, Verb};
-use encke::policy::token::{KeyOptions as TokenKey, Options, Secret, Signer};
+use encke::policy::secret::Secret;
+use encke::policy::signer::Signer;
+use encke::policy::token::{KeyOptions as TokenKey, Options};
 use serde_json::{Map, Value, json};
 
 use crate::server::Encke;
