@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::broker::{Broker, By, Whom};
+use crate::broker::{Broker, By, Whom, identity_of};
 use crate::drain::Drain;
 use crate::hub::Listed;
 use crate::policy::Identity;
@@ -88,7 +88,7 @@ async fn sessions(broker: &Broker, query: &str) -> Response {
 
 /// A session, with its id: this is the way to learn what to kick, on a listener that is not for the public.
 fn shown(listed: &Listed) -> Value {
-    let who = listed.owner.clone().and_then(|owner| owner.downcast::<Identity>().ok());
+    let who = identity_of(listed.owner.as_ref());
     json!({
         "session": listed.id.as_ref().map(|id| id.as_str()),
         "subject": who.as_ref().and_then(|who| who.subject.as_deref()),

@@ -32,6 +32,8 @@ pub struct Config {
     pub sessions: hub::Options,
     /// What a client may send.
     pub limits: broker::Options,
+    /// How many and how fast.
+    pub rates: broker::RateOptions,
     /// Who may.
     pub rights: policy::Options,
     /// Tokens that say who somebody is.
@@ -52,6 +54,7 @@ impl Default for Config {
             doors: Default::default(),
             sessions: Default::default(),
             limits: Default::default(),
+            rates: Default::default(),
             rights: Default::default(),
             tokens: Default::default(),
             key: Vec::new(),

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub ingest_pauses: Counter<u64, AtomicU64>,
     /// Times a socket was not read because its session's room for replies was full.
     pub reply_pauses: Counter<u64, AtomicU64>,
+    /// What all outboxes hold, as it was a second ago at most.
+    pub outbox_bytes: Gauge<i64, AtomicI64>,
     /// The most messages that have waited in one outbox.
     pub outbox_messages_peak: Gauge<i64, AtomicI64>,
     /// The most bytes that have waited in one outbox.
@@ -90,6 +92,7 @@ impl Metrics {
             writes: Counter::default(),
             ingest_pauses: Counter::default(),
             reply_pauses: Counter::default(),
+            outbox_bytes: Gauge::default(),
             outbox_messages_peak: Gauge::default(),
             outbox_bytes_peak: Gauge::default(),
             history_messages: Gauge::default(),
@@ -131,6 +134,7 @@ impl Metrics {
             "Times a reader waited for its replies to leave",
             self.reply_pauses.clone(),
         );
+        r.register("outbox_bytes", "Bytes in all outboxes, once a second", self.outbox_bytes.clone());
         r.register("outbox_messages_peak", "Most messages in one outbox", self.outbox_messages_peak.clone());
         r.register("outbox_bytes_peak", "Most bytes in one outbox", self.outbox_bytes_peak.clone());
         r.register("history_messages", "Messages kept in history", self.history_messages.clone());

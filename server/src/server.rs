@@ -64,6 +64,7 @@ impl Server {
             classes,
             policy,
             limits,
+            config.rates,
             transport::connection_types(config.doors.callback_polling),
             metrics.clone(),
         ));

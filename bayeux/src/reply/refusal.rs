@@ -43,6 +43,8 @@ pub const REFUSALS: &[Kind] = &[
     CHANNEL_INVALID,
     MESSAGE_ID_INVALID,
     CONNECT_REPLACED,
+    TOO_MANY_HANDSHAKES,
+    SERVER_BUSY,
     IDEMPOTENCY_KEY_REUSED,
 ];
 
@@ -57,6 +59,9 @@ const CHANNEL_MISSING: Kind = kind(400, "channel_missing", "The message names no
 const DATA_MISSING: Kind = kind(400, "data_missing", "The publication has no data.");
 const AUTHENTICATION_FAILED: Kind =
     kind(403, "authentication_failed", "The token or key is not good, for the reason that stands there.");
+const TOO_MANY_HANDSHAKES: Kind =
+    kind(429, "too_many_handshakes", "Sessions are asked for too fast: come back when the advice says.");
+const SERVER_BUSY: Kind = kind(503, "server_busy", "The server holds as much as it may: come back when the advice says.");
 const DATA_INVALID: Kind = kind(400, "data_invalid", "The service does not understand what it was sent.");
 const IDEMPOTENCY_KEY_REUSED: Kind = kind(
     422,
@@ -159,6 +164,16 @@ impl Refusal {
     /// No session for this client.
     pub fn handshake_denied() -> Self {
         Self::new(&HANDSHAKE_DENIED, &[])
+    }
+
+    /// More handshakes than there may be in a second.
+    pub fn too_many_handshakes() -> Self {
+        Self::new(&TOO_MANY_HANDSHAKES, &[])
+    }
+
+    /// There is no memory for what one more session would have waiting.
+    pub fn server_busy() -> Self {
+        Self::new(&SERVER_BUSY, &[])
     }
 
     /// A token or a key that is not good, and why.

@@ -32,6 +32,8 @@ pub struct Bound {
 pub struct Door {
     /// Who is speaking.
     pub identity: Arc<Identity>,
+    /// Where the peer is.
+    pub address: Option<std::net::IpAddr>,
     /// The socket, where the door is one: a connect may be held on it while it is read on.
     pub wire: Option<Arc<Wire>>,
     /// The session that the socket carries now.
@@ -270,7 +272,15 @@ impl Broker {
                 reply.ext = result.as_ref().ok().and_then(|ext| ext.as_deref());
                 Replies::add(&mut spoken.replies.middle, &reply);
             }
-            Verb::Publish { .. } => {
+            Verb::Publish { ref channel, .. } => {
+                let rate = self.rates.publications();
+                if rate > 0
+                    && self.hub.call(key.shard.into(), move |shard| shard.spend(key, rate)).await != Some(true)
+                {
+                    self.metrics().refused("publications_per_session");
+                    let refusal = Refusal::publish_denied(channel.as_str(), "rate_exceeded");
+                    return Self::refuse(&mut spoken.replies.middle, &request, &refusal, None);
+                }
                 self.publish_request(&identity, request, Some((key, publisher)), spoken).await
             }
             // Told apart before a session was looked for.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use bayeux::{Ack, Framing, Reconnect, Refusal, Reply, Request, Verb, Wishes};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::limits::Later;
 use super::{Bound, Broker, Door, Replies, Spoken};
 use crate::policy::{Action, Identity};
 
@@ -17,6 +18,10 @@ impl Broker {
         let mut reply = Reply::new("/meta/handshake");
         reply.id = request.id.as_ref();
         reply.handshake = Some(self.connection_types);
+        // Before anything that costs: whoever comes too fast is told when to return.
+        if let Err(later) = self.rates.admit(door.address, &self.metrics) {
+            return self.refuse_for_now(later, request, spoken);
+        }
         let identity = match self.identify_handshake(&door.identity, request) {
             Ok(identity) => identity,
             Err(unknown) => {
@@ -45,7 +50,11 @@ impl Broker {
         let wishes = request.wishes();
         let (ack, publisher) =
             (wishes.ack, wishes.publisher.as_deref().map(|name| self.repeats.publisher(name)));
-        let owner = self.owner(&identity);
+        let place = match identity.subject.as_deref().map(|subject| self.rates.place(subject)).transpose() {
+            Ok(place) => place,
+            Err(later) => return self.refuse_for_now(later, request, spoken),
+        };
+        let owner = self.owner(&identity, place);
         let made = self.hub.call(self.hub.here(), move |shard| {
             let (key, id) = shard.handshake();
             shard.settle(key, ack, publisher);
@@ -66,6 +75,16 @@ impl Broker {
         let ext = granted(&wishes);
         reply.ext = ext.as_deref();
         reply.advice = Some(self.options().advice(Reconnect::Retry));
+        Replies::add(&mut spoken.replies.first, &reply);
+    }
+
+    fn refuse_for_now(&self, (cause, refusal, wait): Later, request: &Request, spoken: &mut Spoken) {
+        self.metrics().refused(cause);
+        let mut advice = self.options().advice(Reconnect::Handshake);
+        advice.interval = advice.interval.max(wait);
+        let mut reply = Reply::new("/meta/handshake");
+        (reply.id, reply.handshake) = (request.id.as_ref(), Some(self.connection_types));
+        (reply.error, reply.advice) = (Some(&refusal), Some(advice));
         Replies::add(&mut spoken.replies.first, &reply);
     }
 

@@ -5,14 +5,26 @@ use std::time::Duration;
 
 use bayeux::{Pattern, Reconnect, Refusal, Request, SessionId};
 
+use super::limits::Place;
 use super::{Bound, Broker, Spoken};
 use crate::hub::{Ended, Listed, Owner, Shard};
 use crate::policy::secret::Secret;
 use crate::policy::{Action, Credentials, Decision, Identity, Unknown};
 
+/// What a session's owner is to the hub.
+struct Owned {
+    identity: Arc<Identity>,
+    /// Among the sessions of its subject; a renewed token keeps it.
+    place: Option<Arc<Place>>,
+}
+
+fn owned(owner: Option<&Owner>) -> Option<&Owned> {
+    owner.and_then(|owner| owner.downcast_ref())
+}
+
 /// Who an owner is.
-pub(super) fn identity_of(owner: Option<&Owner>) -> Option<Arc<Identity>> {
-    owner.cloned().and_then(|owner| owner.downcast().ok())
+pub fn identity_of(owner: Option<&Owner>) -> Option<Arc<Identity>> {
+    owned(owner).map(|owned| owned.identity.clone())
 }
 
 /// One line for each refusal: who wanted what where, and which rule says no.
@@ -66,10 +78,11 @@ impl Broker {
     }
 
     /// Whose a session becomes, and until when; nobody's where that makes no difference.
-    pub(super) fn owner(&self, identity: &Arc<Identity>) -> Option<(Owner, Option<Duration>)> {
+    pub(super) fn owner(&self, identity: &Arc<Identity>, place: Option<Place>) -> Option<(Owner, Option<Duration>)> {
         let matters = !self.policy.is_open() || !identity.is_anonymous();
         let until = identity.expires.map(|second| self.policy.moment(second));
-        matters.then(|| (identity.clone() as Owner, until))
+        let owned = || Arc::new(Owned { identity: identity.clone(), place: place.map(Arc::new) }) as Owner;
+        matters.then(|| (owned(), until))
     }
 
     /// Renews the token of a session: for the same subject, and its subscriptions are looked at again.
@@ -86,9 +99,10 @@ impl Broker {
         }
         let key = bound.key;
         let until = identity.expires.map(|second| self.policy.moment(second));
-        let owner = identity.clone();
+        let renewed = identity.clone();
         let patterns = self.hub.call(key.shard.into(), move |shard| {
-            shard.own(key, owner, until);
+            let place = owned(shard.owner(key)).and_then(|owned| owned.place.clone());
+            shard.own(key, Arc::new(Owned { identity: renewed, place }), until);
             shard.patterns(key)
         });
         let denied: Vec<Pattern> = patterns

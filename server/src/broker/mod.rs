@@ -6,6 +6,7 @@ mod conversation;
 mod handshake;
 mod histories;
 mod identities;
+mod limits;
 mod once;
 mod publishing;
 mod waiting;
@@ -19,7 +20,8 @@ pub use channels::{ChannelOptions, InvalidTable};
 pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
-pub use identities::Whom;
+pub use identities::{Whom, identity_of};
+pub use limits::Options as RateOptions;
 pub use publishing::{By, Published};
 pub use waiting::Waiter;
 
@@ -93,6 +95,7 @@ pub struct Broker {
     connection_types: &'static [&'static str],
     classes: Arc<Classes>,
     repeats: publishing::Repeats,
+    rates: limits::Rates,
 }
 
 impl Broker {
@@ -102,11 +105,13 @@ impl Broker {
         classes: Arc<Classes>,
         policy: Policy,
         limits: Limits,
+        rates: RateOptions,
         connection_types: &'static [&'static str],
         metrics: Arc<Metrics>,
     ) -> Self {
         let repeats = publishing::Repeats::new(hub.clock().clone());
-        Broker { hub, policy, metrics, limits, connection_types, classes, repeats }
+        let rates = limits::Rates::new(rates, hub.clock().clone());
+        Broker { rates, hub, policy, metrics, limits, connection_types, classes, repeats }
     }
 
     /// Lets go of what is too old, each second, for ever.
@@ -116,6 +121,12 @@ impl Broker {
             clock.sleep_until(clock.now() + Duration::from_secs(1)).await;
             self.classes.expire(&self.metrics);
             self.repeats.expire();
+            self.rates.expire();
+            let mut bytes = 0;
+            for index in 0..self.hub.shards() {
+                bytes += self.hub.call(index, |shard| shard.queued_bytes()).await.unwrap_or(0);
+            }
+            self.metrics.outbox_bytes.set(bytes as i64);
         }
     }
 
@@ -274,7 +285,7 @@ impl Broker {
         self.hub.receive_here();
         let wishes = since.into_iter().map(|since| (pattern.clone(), since)).collect();
         let wishes = self.allowed_wishes(&identity, wishes).await;
-        let owner = self.owner(&identity);
+        let owner = self.owner(&identity, None);
         let open = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
             let (key, recoveries) = shard.open_stream_since(std::slice::from_ref(&pattern), wishes)?;
             if let Some((owner, until)) = owner.clone() {

@@ -30,6 +30,28 @@ impl Until {
     }
 }
 
+/// What a session may still publish at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    left: f32,
+    at: Duration,
+}
+
+impl Allowance {
+    fn new(rate: u32, now: Duration) -> Self {
+        Allowance { left: rate as f32, at: now }
+    }
+
+    fn take(&mut self, rate: u32, now: Duration) -> bool {
+        let rate = rate as f32;
+        self.left = (self.left + now.saturating_sub(self.at).as_secs_f32() * rate).min(rate);
+        self.at = now;
+        let is_there = self.left >= 1.0;
+        self.left -= if is_there { 1.0 } else { 0.0 };
+        is_there
+    }
+}
+
 /// A session, as operators see it.
 #[derive(Clone)]
 pub struct Listed {
@@ -82,6 +104,23 @@ impl Shard {
             }
         }
         true
+    }
+
+    /// Who has a session.
+    pub fn owner(&self, key: Key) -> Option<&Owner> {
+        self.get(key)?.more.as_ref()?.owner.as_ref()
+    }
+
+    /// Takes one of the `rate` publications that a session may make in a second; false when there is none left.
+    pub fn spend(&mut self, key: Key, rate: u32) -> bool {
+        let now = super::expiry::TICK * self.now;
+        let Some(session) = self.get_mut(key) else { return false };
+        session.more.get_or_insert_default().allowance.get_or_insert_with(|| Allowance::new(rate, now)).take(rate, now)
+    }
+
+    /// Bytes in all outboxes of this shard.
+    pub fn queued_bytes(&self) -> usize {
+        self.sessions.iter().map(|(_, session)| session.outbox.bytes()).sum()
     }
 
     /// All sessions of this shard, at most `limit`, of those whose owner `wanted` is asked about.

@@ -13,7 +13,7 @@ use bayeux::{Ack, Message, Pattern, Position, Since};
 
 use super::interest::Subscribed;
 use super::outlet::Outlet;
-use super::owner::{Owner, Until};
+use super::owner::{Allowance, Owner, Until};
 use super::past::{Behind, Class, Missing, Portion, Recovery, Span};
 use super::session::{Key, Phase};
 use super::shard::Shard;
@@ -35,6 +35,8 @@ pub(super) struct More {
     pub(super) owner: Option<Owner>,
     /// Until when.
     pub(super) until: Option<Until>,
+    /// What it may publish, where that is limited.
+    pub(super) allowance: Option<Allowance>,
     pub(super) gates: Vec<Gate>,
     /// Patterns of which messages are gone that the client has not been told of, and why.
     pub(super) lost: Vec<(Pattern, &'static str)>,

@@ -143,6 +143,11 @@ impl Bucket {
         Bucket { rate: rate.into(), tokens: rate.into(), at: now }
     }
 
+    /// Whether it was asked since a moment.
+    pub fn is_used(&self, since: Duration) -> bool {
+        self.at >= since
+    }
+
     /// Takes one, if there is one.
     pub fn take(&mut self, now: Duration) -> bool {
         let since = now.saturating_sub(self.at).as_secs_f64();

@@ -24,6 +24,8 @@ pub(crate) struct Accepted {
     /// Whether a token came as a sub-protocol, which then has to be chosen.
     bearer: bool,
     pub(super) identity: Arc<Identity>,
+    /// Where the peer is.
+    pub(super) address: Option<IpAddr>,
     /// Whether it is `/echo`.
     pub(super) echo: bool,
 }
@@ -48,7 +50,7 @@ pub(super) async fn answer(app: &Arc<App>, request: Request, peer: Option<IpAddr
         Err(response) => return Answer::Response(*response),
     };
     if wants_upgrade(request.headers()) {
-        return match upgrade(app, &request, identity, false) {
+        return match upgrade(app, &request, identity, peer, false) {
             Ok(accepted) => Answer::Take(Taken::WebSocket(Box::new(accepted))),
             Err(response) => Answer::Response(*response),
         };
@@ -56,7 +58,7 @@ pub(super) async fn answer(app: &Arc<App>, request: Request, peer: Option<IpAddr
     match *request.method() {
         Method::POST => {}
         Method::GET if asks_for_script(request.uri().query()) => {
-            return script(app, identity, &request).await;
+            return script(app, (identity, peer), &request).await;
         }
         Method::OPTIONS => return Answer::Response(allow(StatusCode::NO_CONTENT)),
         _ => return Answer::Response(allow(StatusCode::METHOD_NOT_ALLOWED)),
@@ -72,13 +74,13 @@ pub(super) async fn answer(app: &Arc<App>, request: Request, peer: Option<IpAddr
     let limits = app.broker.limits();
     let parsed = if form { bayeux::parse_form(&body, limits) } else { bayeux::parse(&body, limits) };
     drop(body);
-    converse(app, identity, parsed, PollBody::Array, &head).await
+    converse(app, (identity, peer), parsed, PollBody::Array, &head).await
 }
 
 /// Has what was sent answered, in a body of this kind.
 async fn converse(
     app: &Arc<App>,
-    identity: Arc<Identity>,
+    (identity, address): (Arc<Identity>, Option<IpAddr>),
     parsed: Result<Vec<bayeux::Request>, bayeux::ParseError>,
     body: PollBody,
     head: &Parts,
@@ -93,7 +95,7 @@ async fn converse(
             return Answer::Response(poll::unreadable(app, status_of(&error), &error.to_string()));
         }
     };
-    let door = Door { identity, wire: None, bound: None, owed: None };
+    let door = Door { identity, address, wire: None, bound: None, owed: None };
     poll::answer(app, door, requests, body, head.version, &head.headers).await
 }
 
@@ -105,7 +107,11 @@ fn asks_for_script(query: Option<&str>) -> bool {
 
 /// `callback-polling` (Bayeux 1.0, section 6.2): what is sent stands in the URL, what is answered is a script. It never
 /// carries a token: a URL ends up in logs.
-async fn script(app: &Arc<App>, identity: Arc<Identity>, request: &Request) -> Answer<Taken> {
+async fn script(
+    app: &Arc<App>,
+    (identity, peer): (Arc<Identity>, Option<IpAddr>),
+    request: &Request,
+) -> Answer<Taken> {
     let refuse = |status, why| Answer::Response(poll::unreadable(app, status, why));
     if !app.options.callback_polling {
         return refuse(
@@ -135,7 +141,7 @@ async fn script(app: &Arc<App>, identity: Arc<Identity>, request: &Request) -> A
     let parsed = bayeux::parse_form(query.as_bytes(), app.broker.limits());
     let mut parts = http::Request::new(()).into_parts().0;
     (parts.version, parts.headers) = (request.version(), request.headers().clone());
-    converse(app, identity, parsed, PollBody::Callback(callback), &parts).await
+    converse(app, (identity, peer), parsed, PollBody::Callback(callback), &parts).await
 }
 
 /// Checks a WebSocket handshake (RFC 6455, section 4.2.1).
@@ -143,6 +149,7 @@ pub(super) fn upgrade(
     app: &App,
     request: &Request,
     identity: Arc<Identity>,
+    address: Option<IpAddr>,
     echo: bool,
 ) -> Result<Accepted, Box<Response<Body>>> {
     let refuse = |status, why| {
@@ -168,7 +175,7 @@ pub(super) fn upgrade(
     match headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()) {
         Some(key) if is_valid_key(key) => {
             let bearer = super::credentials::is_announced(headers);
-            Ok(Accepted { key: accept_key(key), bearer, identity, echo })
+            Ok(Accepted { key: accept_key(key), bearer, identity, address, echo })
         }
         _ => refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64"),
     }

@@ -202,7 +202,7 @@ impl App {
             return Answer::Response(self.ticket(&request, peer));
         }
         if path == "/echo" && self.visitors.is_development() {
-            return match endpoint::upgrade(&self, &request, Arc::default(), true) {
+            return match endpoint::upgrade(&self, &request, Arc::default(), peer, true) {
                 Ok(accepted) => Answer::Take(Taken::WebSocket(Box::new(accepted))),
                 Err(response) => Answer::Response(*response),
             };

@@ -42,6 +42,7 @@ impl Node {
                 classes,
                 policy,
                 Limits::default(),
+                Default::default(),
                 &["long-polling"],
                 metrics,
             )),
