@@ -15,12 +15,13 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, By};
+use crate::channels;
 use crate::drain::Drain;
 use crate::policy::Identity;
 
 /// Sessions that are listed unless more are asked for, and at most.
-const SLOWEST: usize = 100;
-const MOST_SLOWEST: usize = 1000;
+const SLOWEST: u64 = 100;
+const MOST_SLOWEST: u64 = 1000;
 
 /// `/health/live`, `/health/ready`, `/metrics`, `/api/publish` and `/api/sessions`.
 pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
@@ -56,20 +57,17 @@ pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
 
 /// The sessions for which something waits, the slowest first.
 async fn sessions(broker: &Broker, query: &str) -> Response {
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    if !pairs.clone().any(|(name, _)| name == "slow") {
+    if channels::parameter(query, "slow").is_none() {
         let why = "say /api/sessions?slow for the sessions that wait longest, and limit= for how many";
         return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", why);
     }
-    let limit = match pairs.find(|(name, _)| *name == "limit").map(|(_, limit)| limit.parse()) {
-        None => SLOWEST,
-        Some(Ok(limit)) if (1..=MOST_SLOWEST).contains(&limit) => limit,
-        Some(_) => {
-            let why = format!("limit is a number from 1 to {MOST_SLOWEST}");
-            return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", &why);
+    match channels::number(query, "limit", 1..=MOST_SLOWEST) {
+        Ok(limit) => {
+            let slowest = broker.slowest(limit.unwrap_or(SLOWEST) as usize).await;
+            answer(StatusCode::OK, &json!({ "sessions": slowest }))
         }
-    };
-    answer(StatusCode::OK, &json!({ "sessions": broker.slowest(limit).await }))
+        Err(why) => error(StatusCode::BAD_REQUEST, "400::parameter_invalid", &why),
+    }
 }
 
 /// The body of `POST /api/publish`.
@@ -115,9 +113,9 @@ async fn publish(broker: &Broker, headers: &HeaderMap, body: &[u8]) -> Response 
             }
         }
     }
-    let key = match crate::channels::key(headers) {
+    let key = match channels::key(headers) {
         Ok(key) => key,
-        Err(why) => return error(StatusCode::BAD_REQUEST, crate::channels::KEY_INVALID, why),
+        Err(why) => return error(StatusCode::BAD_REQUEST, channels::KEY_INVALID, why),
     };
     let draft = |channel: &Channel| Draft {
         channel: channel.clone(),
@@ -138,7 +136,7 @@ async fn publish(broker: &Broker, headers: &HeaderMap, body: &[u8]) -> Response 
     for (channel, key) in channels.iter().zip(&keys) {
         let by = key.as_deref().map_or(By::Anyone, By::Key);
         match broker.publish_counted(&Identity::default(), draft(channel), by).await {
-            Ok(done) => published.push(crate::channels::place(channel, &done)),
+            Ok(done) => published.push(channels::place(channel, &done)),
             Err(refusal) => return error(StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed"),
         }
     }

@@ -513,7 +513,7 @@ fn a_gap_is_an_event() {
 /// what follows it.
 #[test]
 fn every_hole_is_told_while_history_moves_on() {
-    const MESSAGES: usize = 3000;
+    const MESSAGES: usize = 2000;
     let encke = Encke::with(|config| {
         config.cores = 2;
         config.sessions.outbox_messages = 4;
