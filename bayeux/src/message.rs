@@ -303,11 +303,12 @@ impl Message {
         self.channel().kind() == crate::channel::ChannelKind::Meta
     }
 
-    /// What the message costs a queue in bytes: that of its JSON, and a flat rate for what stands around it.
+    /// What the message costs a queue in bytes: that of its JSON and of its place in other histories, and a flat rate for what
+    /// stands around them.
     pub fn bytes(&self) -> usize {
         /// The message itself and the two counters of an `Arc` around it.
         const FLAT: usize = size_of::<Message>() + 16;
-        self.json().len() + FLAT
+        self.json().len() + self.seal.others.as_deref().map_or(0, size_of_val) + FLAT
     }
 }
 

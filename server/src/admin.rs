@@ -15,13 +15,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, By, Whom, identity_of};
+use crate::channels;
 use crate::drain::Drain;
 use crate::hub::Listed;
 use crate::policy::Identity;
 
 /// Sessions that are listed unless more are asked for, and at most.
-const SLOWEST: usize = 100;
-const MOST_SLOWEST: usize = 1000;
+const SLOWEST: u64 = 100;
+const MOST_SLOWEST: u64 = 1000;
 
 /// `/health/live`, `/health/ready`, `/metrics`, `/api/publish` and `/api/sessions`.
 pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
@@ -65,20 +66,12 @@ pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
 
 /// The sessions of this node: of one subject, or all; or those for which something waits, the slowest first.
 async fn sessions(broker: &Broker, query: &str) -> Response {
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let is_slow = pairs.clone().any(|(name, _)| name == "slow");
-    let subject = pairs
-        .clone()
-        .find(|(name, _)| *name == "subject")
-        .map(|(_, subject)| percent_encoding::percent_decode_str(subject).decode_utf8_lossy().into_owned());
-    let limit = match pairs.find(|(name, _)| *name == "limit").map(|(_, limit)| limit.parse()) {
-        None => SLOWEST,
-        Some(Ok(limit)) if (1..=MOST_SLOWEST).contains(&limit) => limit,
-        Some(_) => {
-            let why = format!("limit is a number from 1 to {MOST_SLOWEST}");
-            return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", &why);
-        }
+    let limit = match channels::number(query, "limit", 1..=MOST_SLOWEST) {
+        Ok(limit) => limit.unwrap_or(SLOWEST) as usize,
+        Err(why) => return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", &why),
     };
+    let is_slow = channels::parameter(query, "slow").is_some();
+    let subject = channels::parameter(query, "subject").map(|subject| subject.into_owned());
     if is_slow {
         return answer(StatusCode::OK, &json!({ "sessions": broker.slowest(limit).await }));
     }
@@ -189,9 +182,9 @@ async fn publish(broker: &Broker, who: &Identity, headers: &HeaderMap, body: &[u
             }
         }
     }
-    let key = match crate::channels::key(headers) {
+    let key = match channels::key(headers) {
         Ok(key) => key,
-        Err(why) => return error(StatusCode::BAD_REQUEST, crate::channels::KEY_INVALID, why),
+        Err(why) => return error(StatusCode::BAD_REQUEST, channels::KEY_INVALID, why),
     };
     let draft = |channel: &Channel| Draft {
         channel: channel.clone(),
@@ -217,7 +210,7 @@ async fn publish(broker: &Broker, who: &Identity, headers: &HeaderMap, body: &[u
     for (channel, key) in channels.iter().zip(&keys) {
         let by = key.as_deref().map_or(By::Anyone, By::Key);
         match broker.publish_counted(who, draft(channel), by).await {
-            Ok(done) => published.push(crate::channels::place(channel, &done)),
+            Ok(done) => published.push(channels::place(channel, &done)),
             Err(refusal) => return error(StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed"),
         }
     }

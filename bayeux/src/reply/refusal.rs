@@ -61,7 +61,8 @@ const AUTHENTICATION_FAILED: Kind =
     kind(403, "authentication_failed", "The token or key is not good, for the reason that stands there.");
 const TOO_MANY_HANDSHAKES: Kind =
     kind(429, "too_many_handshakes", "Sessions are asked for too fast: come back when the advice says.");
-const SERVER_BUSY: Kind = kind(503, "server_busy", "The server holds as much as it may: come back when the advice says.");
+const SERVER_BUSY: Kind =
+    kind(503, "server_busy", "The server holds as much as it may: come back when the advice says.");
 const DATA_INVALID: Kind = kind(400, "data_invalid", "The service does not understand what it was sent.");
 const IDEMPOTENCY_KEY_REUSED: Kind = kind(
     422,

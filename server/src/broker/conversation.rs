@@ -275,7 +275,8 @@ impl Broker {
             Verb::Publish { ref channel, .. } => {
                 let rate = self.rates.publications();
                 if rate > 0
-                    && self.hub.call(key.shard.into(), move |shard| shard.spend(key, rate)).await != Some(true)
+                    && self.hub.call(key.shard.into(), move |shard| shard.spend(key, rate)).await
+                        != Some(true)
                 {
                     self.metrics().refused("publications_per_session");
                     let refusal = Refusal::publish_denied(channel.as_str(), "rate_exceeded");

@@ -78,7 +78,11 @@ impl Broker {
     }
 
     /// Whose a session becomes, and until when; nobody's where that makes no difference.
-    pub(super) fn owner(&self, identity: &Arc<Identity>, place: Option<Place>) -> Option<(Owner, Option<Duration>)> {
+    pub(super) fn owner(
+        &self,
+        identity: &Arc<Identity>,
+        place: Option<Place>,
+    ) -> Option<(Owner, Option<Duration>)> {
         let matters = !self.policy.is_open() || !identity.is_anonymous();
         let until = identity.expires.map(|second| self.policy.moment(second));
         let owned = || Arc::new(Owned { identity: identity.clone(), place: place.map(Arc::new) }) as Owner;

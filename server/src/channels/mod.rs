@@ -3,6 +3,8 @@
 mod form;
 mod read;
 
+pub(crate) use read::{number, parameter};
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -168,13 +168,14 @@ fn form(query: &str, headers: &HeaderMap) -> Option<Form> {
 }
 
 /// The first parameter of this name.
-fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+pub(crate) fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
     let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let (_, value) = pairs.find(|(known, _)| *known == name)?;
     Some(percent_decode_str(value).decode_utf8_lossy())
 }
 
-fn number(query: &str, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, String> {
+/// The number that a parameter is, or a sentence that says what it has to be.
+pub(crate) fn number(query: &str, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, String> {
     let Some(text) = parameter(query, name) else { return Ok(None) };
     match text.parse() {
         Ok(number) if range.contains(&number) => Ok(Some(number)),

@@ -115,7 +115,12 @@ impl Shard {
     pub fn spend(&mut self, key: Key, rate: u32) -> bool {
         let now = super::expiry::TICK * self.now;
         let Some(session) = self.get_mut(key) else { return false };
-        session.more.get_or_insert_default().allowance.get_or_insert_with(|| Allowance::new(rate, now)).take(rate, now)
+        session
+            .more
+            .get_or_insert_default()
+            .allowance
+            .get_or_insert_with(|| Allowance::new(rate, now))
+            .take(rate, now)
     }
 
     /// Bytes in all outboxes of this shard.

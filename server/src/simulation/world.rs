@@ -92,7 +92,8 @@ impl Server {
         let classes = Classes::new(&config.channel, &limits.channel, clock.clone()).expect("they are valid");
         let hub = Hub::new(config.sessions.clone(), 1, clock.clone(), metrics.clone(), classes.clone());
         let (types, policy) = (transport::connection_types(false), Policy::open(clock.clone()));
-        let broker = Arc::new(Broker::new(hub.clone(), classes, policy, limits, Default::default(), types, metrics));
+        let broker =
+            Arc::new(Broker::new(hub.clone(), classes, policy, limits, Default::default(), types, metrics));
         let keeper = broker.clone();
         runtime.spawn(async move { keeper.expire().await });
         let app = App::new(

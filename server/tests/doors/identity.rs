@@ -341,7 +341,7 @@ fn operators_list_kick_and_revoke() {
 fn a_key_is_kept_to_its_rate() {
     let (encke, key) = guarded(|config| config.key[0].rate = 2);
     let bearer = format!("Authorization: Bearer {key}\r\n");
-    let mut publish = || post(&encke, "/channels/a", &bearer).status;
+    let publish = || post(&encke, "/channels/a", &bearer).status;
     assert_eq!([publish(), publish(), publish()], [200, 200, 403]);
     encke.advance(Duration::from_secs(1));
     assert_eq!(post(&encke, "/channels/a", &bearer).status, 200);

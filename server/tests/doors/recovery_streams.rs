@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bayeux::Position;
 use encke::broker::ChannelOptions;
 use encke::history;
 use serde_json::{Value, json};
@@ -506,6 +507,58 @@ fn a_gap_is_an_event() {
             break;
         }
     }
+}
+
+/// Somebody who reads at the very edge of what is kept, while others publish on all cores: each hole is told, and told before
+/// what follows it.
+#[test]
+fn every_hole_is_told_while_history_moves_on() {
+    const MESSAGES: usize = 2000;
+    let encke = Encke::with(|config| {
+        config.cores = 2;
+        config.sessions.outbox_messages = 4;
+        keep(config, "/a/**", 4);
+    });
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket takes the option");
+    socket.connect(&encke.public.into()).expect("the server listens");
+    let mut wire = Wire::over(socket.into());
+    wire.get("/channels/a/b?as=lines&since=now", "").head();
+    let mut lines = Lines { wire, text: String::new() };
+    let begin: Position = lines.recovery()["from"].as_str().expect("a place").parse().expect("a position");
+    let body = json!("x".repeat(16_000)).to_string();
+    let speakers: Vec<_> = (0..2)
+        .map(|_| {
+            let (mut wire, body) = (encke.wire(), body.clone());
+            std::thread::spawn(move || {
+                for _ in 0..MESSAGES / 2 {
+                    assert_eq!(wire.post("/channels/a/b", &body).response().status, 200);
+                }
+            })
+        })
+        .collect();
+    let (mut last, mut told, mut holes, mut read) = (begin.sequence, false, 0, 0);
+    while last < begin.sequence + MESSAGES as u64 {
+        let line = lines.next();
+        if line["channel"] == "/meta/gap" {
+            told = true;
+            continue;
+        }
+        let sequence = position(&line).parse::<Position>().expect("a position").sequence;
+        assert!(sequence == last + 1 || (told && sequence > last), "{sequence} after {last}, told: {told}");
+        holes += u64::from(sequence != last + 1);
+        (last, told) = (sequence, false);
+        read += 1;
+        if read % 100 == 0 {
+            // More than fits into what the kernel keeps for it.
+            let enough = ((last - begin.sequence) as i64 + 600).min(MESSAGES as i64);
+            encke.until("spoken", 1, |encke| i64::from(encke.figure("encke_messages_in_total") >= enough));
+        }
+    }
+    for speaker in speakers {
+        speaker.join().expect("everything is published");
+    }
+    assert!(holes > 0, "it was never slow");
 }
 
 /// The last values are for who is new: whoever says where to go on gets what came since.
