@@ -52,6 +52,8 @@ export class Encke extends EventTarget {
   #ended;
   /** @type {{ resolve: () => void, reject: (error: Error) => void }[]} */
   #connecting = [];
+  /** Whether to connect again when the `disconnect` that is under way has ended. */
+  #again = false;
 
   /** Where the server is. */
   url;
@@ -82,7 +84,7 @@ export class Encke extends EventTarget {
         state: (state, transport, reason) => this.#changed(state, transport, reason),
         session: () => this.#subscriptions.renew(),
         deliver: (message) => this.#subscriptions.deliver(message),
-        ended: (error) => this.#end(error),
+        ended: (error, mark) => this.#end(error, mark),
       },
     });
   }
@@ -135,7 +137,8 @@ export class Encke extends EventTarget {
   connect() {
     this.#ended = undefined;
     this.#use();
-    if (this.state === "connected") return Promise.resolve();
+    this.#again = this.#connection.comeBack();
+    if (this.state === "connected" && !this.#again) return Promise.resolve();
     /** @type {Promise<void>} */
     const connected = new Promise((resolve, reject) => this.#connecting.push({ resolve, reject }));
     // Most callers only want to begin; the state says the rest.
@@ -208,6 +211,7 @@ export class Encke extends EventTarget {
    * @returns {Promise<void>}
    */
   async disconnect() {
+    this.#again = false;
     if (this.#connection.running) return this.#connection.disconnect();
     this.#ended ??= new EnckeError("disconnected", "the client is disconnected: disconnect() was called");
   }
@@ -248,14 +252,21 @@ export class Encke extends EventTarget {
       for (const { resolve } of this.#connecting.splice(0)) resolve();
     }
     this.dispatchEvent(new CustomEvent("state", { detail: { state, transport, reason } }));
+    if (state !== "disconnected" || !this.#again) return;
+    this.#again = false;
+    this.#use();
   }
 
-  /** @param {EnckeError} error */
-  #end(error) {
-    this.#ended = error;
-    this.#subscriptions.clear(error);
+  /**
+   * @param {EnckeError} error
+   * @param {number} mark
+   */
+  #end(error, mark) {
+    this.#subscriptions.clear(error, mark);
     this.#stopWatching();
     this.#timers.stop();
+    if (this.#again) return;
+    this.#ended = error;
     for (const { reject } of this.#connecting.splice(0)) reject(error);
   }
 

@@ -209,12 +209,19 @@ export class Outbox {
     return this.#ids;
   }
 
-  /** Gives everything up. @param {Error} error */
-  clear(error) {
-    const all = [...this.#sent.values(), ...this.#waiting];
-    this.#sent.clear();
-    this.#waiting = [];
-    for (const entry of all) this.#settle(entry).reject(error);
+  /**
+   * Gives every publication up that is not newer than `mark`.
+   * @param {Error} error
+   * @param {number} mark
+   */
+  clear(error, mark = Infinity) {
+    const ended = (/** @type {Entry} */ { meta, id }) => !meta && id <= mark;
+    const all = [...this.#sent.values(), ...this.#waiting].filter(ended);
+    this.#waiting = this.#waiting.filter((entry) => !ended(entry));
+    for (const entry of all) {
+      this.#sent.delete(String(entry.id));
+      this.#settle(entry).reject(error);
+    }
   }
 
   /**

@@ -23,9 +23,12 @@ export class Subscription {
    * @param {string} pattern
    * @param {Handler} handler
    * @param {Promise<void>} ready
+   * @param {number} born
    * @param {() => Promise<void>} leave
    */
-  constructor(pattern, handler, ready, leave) {
+  constructor(pattern, handler, ready, born, leave) {
+    /** @internal */
+    this.born = born;
     this.pattern = pattern;
     this.handler = handler;
     /** Fulfilled when the server has acknowledged it for the first time; rejected when it refused. */
@@ -86,7 +89,7 @@ export class Subscriptions {
     const { handlers, ready } = listened;
     const abort = () => void subscription.unsubscribe().catch(() => {});
     /** @type {Subscription} */
-    const subscription = new Subscription(pattern, handler, ready, () => {
+    const subscription = new Subscription(pattern, handler, ready, this.#outbox.nextId(), () => {
       signal?.removeEventListener("abort", abort);
       return this.#remove(subscription);
     });
@@ -118,13 +121,19 @@ export class Subscriptions {
     }
   }
 
-  /** Ends all of them. @param {Error} error for those that never became ready */
-  clear(error) {
-    for (const [pattern, listened] of [...this.#patterns]) {
-      this.#patterns.delete(pattern);
-      end(listened, error);
-    }
+  /**
+   * Ends all that are not newer than `mark`.
+   * @param {Error} error for those that never became ready
+   * @param {number} mark
+   */
+  clear(error, mark) {
     this.#outbox.forgetMeta();
+    for (const [pattern, listened] of [...this.#patterns]) {
+      leave(listened, error, mark);
+      if (listened.handlers.size > 0) continue;
+      this.#patterns.delete(pattern);
+      listened.refuse(error);
+    }
   }
 
   /**
@@ -135,7 +144,8 @@ export class Subscriptions {
     const refused = (/** @type {Error} */ error) => {
       if (this.#patterns.get(pattern) === listened) this.#patterns.delete(pattern);
       else if (listened.handlers.size === 0) return; // left before the answer came
-      end(listened, error);
+      listened.refuse(error);
+      leave(listened, error, Infinity);
       this.#failed(pattern, error);
     };
     this.#outbox.meta("/meta/subscribe", pattern, listened.acknowledge, refused);
@@ -161,14 +171,15 @@ export class Subscriptions {
 /**
  * @param {Listened} listened
  * @param {Error} error
+ * @param {number} mark newer ones stay
  */
-function end(listened, error) {
-  listened.refuse(error);
-  for (const subscription of [...listened.handlers]) {
+function leave({ handlers }, error, mark) {
+  for (const subscription of [...handlers]) {
+    if (subscription.born > mark) continue;
+    handlers.delete(subscription);
     subscription.unsubscribe().catch(() => {}); // takes its listener off the signal
     subscription.onend(error);
   }
-  listened.handlers.clear();
 }
 
 /** @returns {Listened} */

@@ -64,8 +64,12 @@ export class Outbox {
     advance(mark: number): void;
     /** The newest id. */
     get mark(): number;
-    /** Gives everything up. @param {Error} error */
-    clear(error: Error): void;
+    /**
+     * Gives every publication up that is not newer than `mark`.
+     * @param {Error} error
+     * @param {number} mark
+     */
+    clear(error: Error, mark?: number): void;
     #private;
 }
 export type Entry = {

@@ -13,9 +13,12 @@ export class Subscription {
      * @param {string} pattern
      * @param {Handler} handler
      * @param {Promise<void>} ready
+     * @param {number} born
      * @param {() => Promise<void>} leave
      */
-    constructor(pattern: string, handler: Handler, ready: Promise<void>, leave: () => Promise<void>);
+    constructor(pattern: string, handler: Handler, ready: Promise<void>, born: number, leave: () => Promise<void>);
+    /** @internal */
+    born: number;
     pattern: string;
     handler: Handler;
     /** Fulfilled when the server has acknowledged it for the first time; rejected when it refused. */
@@ -53,8 +56,12 @@ export class Subscriptions {
     renew(): void;
     /** @param {Record<string, any>} message */
     deliver({ channel, data, id, ext }: Record<string, any>): void;
-    /** Ends all of them. @param {Error} error for those that never became ready */
-    clear(error: Error): void;
+    /**
+     * Ends all that are not newer than `mark`.
+     * @param {Error} error for those that never became ready
+     * @param {number} mark
+     */
+    clear(error: Error, mark: number): void;
     #private;
 }
 /**
