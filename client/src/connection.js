@@ -190,13 +190,7 @@ export class Connection {
 
   async #handshake() {
     const token = await askForToken(this.#token, this.#patience);
-    const fields = {
-      version: "1.0",
-      minimumVersion: "1.0",
-      supportedConnectionTypes: this.#chooser.names,
-      ...(token === undefined ? {} : { ext: { encke: { token } } }),
-    };
-    const reply = await this.#session.handshake(fields);
+    const reply = await this.#session.handshake(this.#chooser.names, token);
     if (reply.advice) this.#advice = heed(reply.advice);
     if (reply.successful !== true) {
       const refused = refusal(reply, "the handshake");

@@ -2,6 +2,7 @@
 // follows a failure, is `connection.js`.
 
 import { EnckeError } from "./errors.js";
+import { Ack } from "./ext/ack.js";
 import { farewell } from "./page.js";
 import { TransportError } from "./transport/error.js";
 
@@ -24,6 +25,7 @@ export class Session {
   #outbox;
   #patience;
   #hooks;
+  #ack = new Ack();
   /** @type {string | undefined} */
   #clientId;
   /** Of the connect that is awaited. @type {string | undefined} */
@@ -58,9 +60,13 @@ export class Session {
 
   /**
    * The server's reply; when it is successful, a session has begun.
-   * @param {Record<string, unknown>} fields
+   * @param {string[]} supportedConnectionTypes
+   * @param {string | undefined} token
    */
-  async handshake(fields) {
+  async handshake(supportedConnectionTypes, token) {
+    const { ack, encke } = this.#ack.wishes;
+    const ext = { ack, encke: token === undefined ? encke : { ...encke, token } };
+    const fields = { version: "1.0", minimumVersion: "1.0", supportedConnectionTypes, ext };
     const reply = await this.#ask("/meta/handshake", fields, NETWORK_MS);
     if (reply.successful !== true) return reply;
     if (typeof reply.clientId !== "string") throw new TransportError("the server shook hands without a clientId");
@@ -73,7 +79,7 @@ export class Session {
    * @param {number} held for how many milliseconds the server may keep it
    */
   connect(fields, held) {
-    return this.#ask("/meta/connect", fields, held + NETWORK_MS);
+    return this.#ask("/meta/connect", { ...fields, ...this.#ack.fields }, held + NETWORK_MS);
   }
 
   disconnect() {
@@ -95,7 +101,7 @@ export class Session {
 
   /** @param {string} why */
   forget(why) {
-    this.#clientId = undefined;
+    this.#clientId = this.#connectId = undefined;
     return new SessionUnknown("transport", why);
   }
 
@@ -122,16 +128,26 @@ export class Session {
 
   /** @param {Record<string, any>[]} messages */
   #hear(messages) {
+    // Over polls, what does not come with the answer to this session's connect is not for it: it comes again.
+    const polls = this.#ack.on && this.#line.carrier?.polls;
+    const deaf = polls && !messages.some(({ id }) => String(id) === this.#connectId);
     let unknown = false;
     for (const message of messages) {
       if (!this.#hooks.running()) return; // a handler has ended it
       if (typeof message.successful === "boolean") unknown = this.#hearReply(message) || unknown;
-      else if (!message.channel.startsWith("/meta/")) this.#hooks.deliver(message);
+      else if (!deaf) this.#hearDelivery(message);
     }
     if (unknown && this.known) {
-      this.#patience.refuse(this.#connectId, this.forget("the server does not know the session any more"));
+      const connect = this.#connectId;
+      this.#patience.refuse(connect, this.forget("the server does not know the session any more"));
     }
     if (this.#outbox.size === 0) this.#patience.settle("drained", undefined);
+  }
+
+  /** @param {Record<string, any>} message */
+  #hearDelivery(message) {
+    this.#ack.delivered();
+    if (!message.channel.startsWith("/meta/")) this.#hooks.deliver(message);
   }
 
   /**
@@ -139,9 +155,17 @@ export class Session {
    * @returns {boolean} whether it says that the session is no more
    */
   #hearReply(reply) {
-    if (this.#patience.settle(String(reply.id), reply)) return false;
+    const { channel, ext } = reply;
+    const isConnect = channel === "/meta/connect";
+    const isHandshake = channel === "/meta/handshake";
+    if (this.#patience.settle(String(reply.id), reply)) {
+      // Now, and not when whoever asked goes on: what follows in the same array is counted already.
+      if (isHandshake && reply.successful) this.#ack.begin(ext);
+      if (isConnect) this.#ack.closed(ext);
+      return false;
+    }
     // To a connect or handshake that nobody awaits any more: of another session, perhaps.
-    if (reply.channel === "/meta/connect" || reply.channel === "/meta/handshake") return false;
+    if (isConnect || isHandshake) return false;
     const unknown = this.#outbox.answer(reply);
     if (unknown !== undefined) return unknown === this.#clientId;
     return reply.advice ? this.#hooks.advised(reply.advice) : false;
