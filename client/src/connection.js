@@ -16,7 +16,7 @@ import { TransportError } from "./transport/error.js";
 /**
  * @typedef {object} Hooks
  * @property {(state: State, transport: string | undefined, reason: string) => void} state
- * @property {() => void} session a new one began: nothing is subscribed
+ * @property {(keeps: boolean) => void} session a new one began: nothing is subscribed; whether its server keeps histories
  * @property {(message: Record<string, any>) => void} deliver
  * @property {(error: EnckeError, mark: number) => void} ended what is newer than `mark` belongs to the next run
  */
@@ -200,7 +200,7 @@ export class Connection {
     this.#settled = false;
     this.#steady = false;
     this.#chooser.offered(reply.supportedConnectionTypes);
-    this.#hooks.session();
+    this.#hooks.session(reply.ext?.encke !== undefined);
     const { carrier } = this.#line;
     if (carrier && !this.#chooser.speaks(carrier.type)) {
       this.#line.drop(carrier, new TransportError(`the server does not speak ${carrier.type}`), false);

@@ -71,6 +71,7 @@ export class Session {
     if (reply.successful !== true) return reply;
     if (typeof reply.clientId !== "string") throw new TransportError("the server shook hands without a clientId");
     this.#clientId = reply.clientId;
+    this.#outbox.begin(reply.ext?.encke !== undefined);
     return reply;
   }
 
@@ -147,7 +148,8 @@ export class Session {
   /** @param {Record<string, any>} message */
   #hearDelivery(message) {
     this.#ack.delivered();
-    if (!message.channel.startsWith("/meta/")) this.#hooks.deliver(message);
+    const { channel } = message;
+    if (!channel.startsWith("/meta/") || channel === "/meta/gap") this.#hooks.deliver(message);
   }
 
   /**
@@ -201,7 +203,7 @@ export class Session {
   #send() {
     const carrier = this.#line.carrier;
     if (!carrier?.open || !this.#clientId || this.#batches > 0) return;
-    while (this.#sends < carrier.limits.sends && this.#outbox.hasWaiting && this.#line.carrier === carrier) {
+    while (this.#sends < carrier.limits.sends && this.#outbox.isReady && this.#line.carrier === carrier) {
       let cancel = () => {};
       const batch = this.#outbox.take(carrier.limits, this.#clientId, () => {
         cancel();
