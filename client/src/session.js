@@ -147,7 +147,7 @@ export class Session {
 
   /** @param {Record<string, any>} message */
   #hearDelivery(message) {
-    this.#ack.delivered();
+    this.#ack.delivered(message);
     const { channel } = message;
     if (!channel.startsWith("/meta/") || channel === "/meta/gap") this.#hooks.deliver(message);
   }

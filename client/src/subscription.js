@@ -160,7 +160,7 @@ export class Subscriptions {
       if (!listened) continue;
       const { handlers, cursor } = listened;
       // Of a replay that was asked for twice, because the first answer was lost.
-      if (isReplay && cursor.has(position)) continue;
+      if (isReplay && cursor.heard(position)) continue;
       if (position) cursor.move(position);
       for (const [subscription, { late, joining }] of [...handlers]) {
         if (!handlers.has(subscription) || (isReplay && late)) continue; // left while another handler ran
@@ -237,8 +237,8 @@ export class Subscriptions {
    * @param {{ cursor?: string, recovered?: boolean, reason?: string }} [answer]
    */
   #recover(pattern, listened, since, interrupted, { cursor, recovered, reason } = {}) {
-    const what = reason === "unknown" ? "astray" : since === "now" ? "now" : "replay";
-    if (cursor) listened.cursor.begin(cursor, what);
+    if (cursor && reason === "unknown") listened.cursor.restart(cursor);
+    else if (cursor) listened.cursor.begin(cursor, since !== "now");
     const asked = since !== "now" && since !== "all";
     if (recovered !== undefined) this.#hooks.recovered({ pattern, recovered, ...(recovered ? {} : { reason }) });
     else if (interrupted || asked) this.#hooks.recovered({ pattern, recovered: false, reason: "unknown" });

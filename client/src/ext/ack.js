@@ -41,9 +41,14 @@ export class Ack {
     return this.on ? { ext: { ack: this.#number } } : {};
   }
 
-  /** A delivery has arrived: any message that is no answer. */
-  delivered() {
-    if (this.#way === "count") this.#number++;
+  /**
+   * A delivery has arrived: any message that is no answer.
+   * @param {Record<string, any>} message
+   */
+  delivered({ channel, data }) {
+    if (this.#way !== "count") return;
+    // One notice may stand for many deliveries that were given up.
+    this.#number = channel === "/meta/gap" && Number.isInteger(data?.count) ? data.count : this.#number + 1;
   }
 
   /**

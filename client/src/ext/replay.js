@@ -10,6 +10,8 @@ const POSITION = /^([0-9a-z]+)-([0-9a-z]+)$/;
 export class Cursor {
   /** By epoch. @type {Map<string, string>} */
   #sequences = new Map();
+  /** Epochs of which nothing was heard yet: the server said where it stands. @type {Set<string>} */
+  #told = new Set();
 
   /** @param {string} [text] positions joined by dots; what is none is as if it were absent */
   constructor(text = "") {
@@ -33,28 +35,56 @@ export class Cursor {
   }
 
   /**
+   * Whether the message there, or a newer one, was heard. The newest value of a channel may be older than the
+   * subscription that gets it.
+   * @param {string} position
+   */
+  heard(position) {
+    return this.has(position) && !this.#told.has(position.split("-")[0]);
+  }
+
+  /**
    * A message was heard.
    * @param {string} position
    */
   move(position) {
     const [, epoch, sequence] = POSITION.exec(position) ?? [];
-    if (epoch && !this.has(position)) this.#sequences.set(epoch, sequence);
+    if (!epoch || this.has(position)) return;
+    this.#sequences.set(epoch, sequence);
+    this.#told.delete(epoch);
   }
 
   /**
    * A subscription begins to be live at `text`. Epochs that are not named there are over.
    * @param {string} text
-   * @param {"now" | "replay" | "astray"} what whether nothing, or what is missing follows, or the server did not
-   *   understand where this stood, and nothing follows
+   * @param {boolean} follows whether what is missing until then follows
    */
-  begin(text, what) {
-    const live = new Cursor(text).#sequences;
-    for (const [epoch, sequence] of live) {
-      const own = what === "astray" ? undefined : this.#sequences.get(epoch);
+  begin(text, follows) {
+    const live = new Cursor(text);
+    for (const [epoch, sequence] of live.#sequences) {
+      const own = this.#sequences.get(epoch);
+      if (!own) this.#told.add(epoch);
       // Not at the end of the replay before it has come: it may be interrupted, too.
-      live.set(epoch, own ?? (what === "replay" ? "0" : sequence));
+      live.#sequences.set(epoch, own ?? (follows ? "0" : sequence));
     }
-    this.#sequences = live;
+    this.#sequences = live.#sequences;
+  }
+
+  /**
+   * The same, where the server has not understood where this stood: nothing follows of what it does not know.
+   * @param {string} text
+   */
+  restart(text) {
+    const live = new Cursor(text);
+    live.#told = new Set(live.#sequences.keys());
+    for (const [epoch, sequence] of this.#sequences) {
+      // From the future, or of an epoch that is over.
+      if (!live.has(`${epoch}-${sequence}`)) continue;
+      live.#sequences.set(epoch, sequence);
+      live.#told.delete(epoch);
+    }
+    this.#sequences = live.#sequences;
+    this.#told = live.#told;
   }
 }
 
