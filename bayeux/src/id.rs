@@ -147,12 +147,26 @@ pub struct Position {
 #[error("a position is a text that the server gave out with a message, such as 1a-2z")]
 pub struct InvalidPosition;
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Position {
+    /// Appends the text of it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let (text, start) = self.text();
+        out.extend_from_slice(&text[start..]);
+    }
+
+    /// The text, and where in it it starts.
+    fn text(&self) -> ([u8; 27], usize) {
         // Two numbers of at most 13 digits, and what joins them.
         let mut text = [b'-'; 27];
         let start = write_base_36(&mut text, 27, self.sequence) - 1;
         let start = write_base_36(&mut text, start, self.epoch);
+        (text, start)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, start) = self.text();
         f.write_str(std::str::from_utf8(&text[start..]).expect("digits and a dash are UTF-8"))
     }
 }

@@ -4,15 +4,18 @@
 //! taken; sealing only adds the position, so that it fits into the short step in which sequences are given
 //! out. A [`Message`] never changes again: it is shared, and its bytes are ready to be written.
 
-use std::fmt::Write as _;
+mod forms;
+
+use std::num::NonZeroU64;
 use std::sync::OnceLock;
 
 use serde_json::value::RawValue;
 
 use crate::channel::Channel;
-use crate::framing::page::{self, Shown};
 use crate::id::{MessageId, Position};
 use crate::safe;
+
+pub use forms::recovery_event;
 
 /// What is published.
 #[derive(Clone, Debug)]
@@ -53,10 +56,20 @@ pub struct Encoded {
     channel: Channel,
     id: Option<MessageId>,
     kept: Kept,
-    /// Room for the longest frame header, `[`, the JSON, `]`.
-    buffer: Box<[u8]>,
-    /// Where the frame header begins.
-    frame: u8,
+    /// Room for the longest frame header, `[`, the JSON up to the end of the data. Sealing adds the rest.
+    buffer: Vec<u8>,
+}
+
+/// How a publication is sealed, beside its position.
+#[derive(Debug, Default)]
+pub struct Seal {
+    /// Whether clients are told the position: where its channel has history.
+    pub shown: bool,
+    /// The newest positions of the other histories at that moment, all of which every subscriber has been handed
+    /// before. They stand in the id of events, so that a reader of several histories can resume them all.
+    pub others: Option<Box<[Position]>>,
+    /// The publisher that shall not hear its own message.
+    pub muted: Option<NonZeroU64>,
 }
 
 /// A publication with its position: immutable, the same for every subscriber.
@@ -64,6 +77,11 @@ pub struct Encoded {
 pub struct Message {
     position: Position,
     encoded: Encoded,
+    seal: Seal,
+    /// Where the data ends in the buffer.
+    end: usize,
+    /// Where the frame header begins in it.
+    frame: u8,
     /// `event: …` and then the rest, so that the form without a name is the end of the one with it.
     event: OnceLock<Box<[u8]>>,
     paragraph: OnceLock<Box<[u8]>>,
@@ -102,6 +120,9 @@ enum Kept {
 const HEADER: usize = 10;
 const HEAD: &[u8] = b"{\"channel\":\"";
 const MIDDLE: &[u8] = b"\",\"data\":";
+/// What follows the data where the position is shown: this, two numbers of at most 13 digits, their dash, and what closes.
+const PLACE: usize = POSITION.len() + 27 + 3;
+const POSITION: &str = ",\"ext\":{\"encke\":{\"position\":\"";
 
 impl Draft {
     /// Makes the bytes that all subscribers share. This is the expensive part.
@@ -112,8 +133,8 @@ impl Draft {
             Payload::Text { text, .. } => text.len() + 2,
             Payload::Bytes { bytes, .. } => safe::base64_len(bytes.len()) + 2,
         };
-        // `[` before and `}]` after; exact unless something must be escaped.
-        let room = HEADER + 1 + HEAD.len() + channel.as_str().len() + MIDDLE.len() + data + 2;
+        // `[` before, the position and `}]` after; enough unless something must be escaped.
+        let room = HEADER + 1 + HEAD.len() + channel.as_str().len() + MIDDLE.len() + data + PLACE + 2;
         let mut buffer = Vec::with_capacity(room);
         buffer.extend_from_slice(&[0; HEADER]);
         buffer.push(b'[');
@@ -137,10 +158,7 @@ impl Draft {
                 Kept::Bytes { content_type, bytes }
             }
         };
-        buffer.extend_from_slice(b"}]");
-        let mut buffer = buffer.into_boxed_slice();
-        let frame = write_header(&mut buffer);
-        Encoded { channel, id, kept, buffer, frame }
+        Encoded { channel, id, kept, buffer }
     }
 
     /// [`Draft::encode`] and [`Encoded::seal`] in one step.
@@ -175,19 +193,32 @@ fn write_header(buffer: &mut [u8]) -> u8 {
 }
 
 impl Encoded {
-    /// Gives the publication its place. Copies nothing.
+    /// Gives the publication its place, which clients are not told.
     pub fn seal(self, position: Position) -> Message {
-        Message { position, encoded: self, event: OnceLock::new(), paragraph: OnceLock::new() }
+        self.seal_as(position, Seal::default())
+    }
+
+    /// Gives the publication its place. Copies nothing of the payload.
+    pub fn seal_as(mut self, position: Position, seal: Seal) -> Message {
+        let end = self.buffer.len();
+        if seal.shown {
+            self.buffer.extend_from_slice(POSITION.as_bytes());
+            position.write(&mut self.buffer);
+            self.buffer.extend_from_slice(b"\"}}");
+        }
+        self.finish(position, seal, end)
+    }
+
+    fn finish(mut self, position: Position, seal: Seal, end: usize) -> Message {
+        self.buffer.extend_from_slice(b"}]");
+        let frame = write_header(&mut self.buffer);
+        let (event, paragraph) = (OnceLock::new(), OnceLock::new());
+        Message { position, encoded: self, seal, end, frame, event, paragraph }
     }
 
     /// Where it goes.
     pub fn channel(&self) -> &Channel {
         &self.channel
-    }
-
-    fn data(&self) -> &[u8] {
-        let start = HEADER + 1 + HEAD.len() + self.channel.as_str().len() + MIDDLE.len();
-        &self.buffer[start..self.buffer.len() - 2]
     }
 }
 
@@ -207,10 +238,36 @@ impl Message {
         self.encoded.id.as_ref()
     }
 
+    /// The publisher that shall not hear it.
+    pub fn muted(&self) -> Option<NonZeroU64> {
+        self.seal.muted
+    }
+
+    /// The message as the answer to one subscription (a client that listens to it by another one as well has it
+    /// already): a copy that names the subscription. Only its JSON forms are made.
+    pub fn replayed(&self, subscription: &str) -> Message {
+        let data = &self.encoded.buffer[..self.end];
+        let mut buffer = Vec::with_capacity(data.len() + PLACE + subscription.len() + 24);
+        buffer.extend_from_slice(data);
+        buffer.extend_from_slice(POSITION.as_bytes());
+        self.position.write(&mut buffer);
+        buffer.extend_from_slice(b"\",\"subscription\":");
+        safe::string(&mut buffer, subscription);
+        buffer.extend_from_slice(b"}}");
+        let channel = self.encoded.channel.clone();
+        let encoded = Encoded { channel, id: None, kept: Kept::Json, buffer };
+        encoded.finish(self.position, Seal { shown: true, ..Seal::default() }, self.end)
+    }
+
+    fn data(&self) -> &[u8] {
+        let start = HEADER + 1 + HEAD.len() + self.channel().as_str().len() + MIDDLE.len();
+        &self.encoded.buffer[start..self.end]
+    }
+
     /// What was published.
     pub fn payload(&self) -> Content<'_> {
         match &self.encoded.kept {
-            Kept::Json => Content::Json(self.encoded.data()),
+            Kept::Json => Content::Json(self.data()),
             Kept::Text { content_type, text } => Content::Text { content_type, text },
             Kept::Bytes { content_type, bytes } => Content::Bytes { content_type, bytes },
         }
@@ -225,17 +282,12 @@ impl Message {
 
     /// The delivery alone in an array as one final, unmasked text frame (RFC 6455, section 5.2).
     pub fn websocket_frame(&self) -> &[u8] {
-        &self.encoded.buffer[usize::from(self.encoded.frame)..]
+        &self.encoded.buffer[usize::from(self.frame)..]
     }
 
-    /// The payload as one event of an event stream (WHATWG HTML, "Server-sent events"), its id the position,
-    /// its type the channel if `named`. Text stands there line by line, so that its line breaks of all three
-    /// kinds reach the reader as line feeds. Made on first use.
-    pub fn event(&self, named: bool) -> &[u8] {
-        let event = self.event.get_or_init(|| self.make_event());
-        // A line of its own: `event: `, the channel, a line feed.
-        let name = EVENT.len() + self.channel().as_str().len() + 1;
-        if named { event } else { &event[name..] }
+    /// Whether it is the server's own word to a session, and no publication.
+    fn is_notice(&self) -> bool {
+        self.channel().kind() == crate::channel::ChannelKind::Meta
     }
 
     /// What the message costs a queue in bytes: that of its JSON, and a flat rate for what stands around it.
@@ -244,56 +296,6 @@ impl Message {
         const FLAT: usize = size_of::<Message>() + 16;
         self.json().len() + FLAT
     }
-
-    /// The message as one paragraph of a page without a script: HTML in which nothing of the payload is markup.
-    pub fn paragraph(&self) -> &[u8] {
-        self.paragraph.get_or_init(|| {
-            let shown = match self.payload() {
-                Content::Json(json) => Shown::Json(json),
-                Content::Text { text, .. } => Shown::Text(text),
-                Content::Bytes { content_type, bytes } => Shown::Bytes { content_type, length: bytes.len() },
-            };
-            let mut paragraph = Vec::new();
-            page::paragraph(&mut paragraph, self.channel().as_str(), shown);
-            paragraph.into()
-        })
-    }
-
-    fn make_event(&self) -> Box<[u8]> {
-        let channel = self.channel().as_str();
-        let mut head = String::with_capacity(EVENT.len() + channel.len() + 64);
-        write!(head, "{EVENT}{channel}\nid: {}\n", self.position).expect("a String takes everything");
-        let mut out = Vec::with_capacity(head.len() + self.encoded.data().len() + 16);
-        out.extend_from_slice(head.as_bytes());
-        match self.payload() {
-            Content::Json(json) => line(&mut out, json),
-            Content::Text { text, .. } => {
-                let mut rest = text.as_bytes();
-                while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-                    line(&mut out, &rest[..end]);
-                    let broken = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
-                    rest = &rest[end + broken..];
-                }
-                line(&mut out, rest);
-            }
-            Content::Bytes { bytes, .. } => {
-                out.extend_from_slice(DATA);
-                safe::base64(&mut out, bytes);
-                out.push(b'\n');
-            }
-        }
-        out.push(b'\n');
-        out.into_boxed_slice()
-    }
-}
-
-const EVENT: &str = "event: ";
-const DATA: &[u8] = b"data: ";
-
-fn line(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(DATA);
-    out.extend_from_slice(bytes);
-    out.push(b'\n');
 }
 
 #[cfg(test)]

@@ -81,8 +81,12 @@ pub struct Reply<'a> {
     /// In the reply to a handshake, whether it succeeded or not: all connection types the server speaks. The
     /// versions are written with it.
     pub handshake: Option<&'a [&'a str]>,
+    /// What a service answers.
+    pub data: Option<&'a RawValue>,
     /// The answer to extensions, an object.
     pub ext: Option<&'a RawValue>,
+    /// The number that stands for all deliveries up to this reply (CometD's `ack`). With it `ext` says nothing else.
+    pub ack: Option<u64>,
 }
 
 impl<'a> Reply<'a> {
@@ -124,7 +128,13 @@ impl<'a> Reply<'a> {
             out.extend_from_slice(b",\"advice\":");
             advice.write_json(out);
         }
-        if let Some(ext) = self.ext {
+        if let Some(data) = self.data {
+            out.extend_from_slice(b",\"data\":");
+            safe::json(out, data.get().as_bytes());
+        }
+        if let Some(ack) = self.ack {
+            out.extend_from_slice(format!(r#","ext":{{"ack":{ack}}}"#).as_bytes());
+        } else if let Some(ext) = self.ext {
             out.extend_from_slice(b",\"ext\":");
             safe::json(out, ext.get().as_bytes());
         }

@@ -47,7 +47,9 @@ proptest! {
             subscription: subscription.as_ref(),
             advice,
             handshake: types.as_deref(),
+            data: None,
             ext: ext.as_deref(),
+            ack: None,
         };
         let mut out = b"[".to_vec();
         reply.write_json(&mut out);

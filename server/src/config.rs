@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::faults::Fault;
-use crate::{broker, hub, policy, transport};
+use crate::{broker, history, hub, policy, transport};
 
 /// All settings of a server. Each has a default that can be written as TOML: what a file may say is read from there.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub limits: broker::Options,
     /// Who may.
     pub rights: policy::Options,
+    /// Which channels have history, and what slow consumers get. The first table that matches a channel counts.
+    pub channel: Vec<broker::ChannelOptions>,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             sessions: Default::default(),
             limits: Default::default(),
             rights: Default::default(),
+            channel: Vec::new(),
         }
     }
 }
@@ -83,6 +86,9 @@ pub enum Unusable {
         /// The most it may be.
         limit: usize,
     },
+    /// A table of channels.
+    #[error("[[channel]] number {0}: {1}")]
+    Channel(usize, broker::InvalidTable),
     /// Development is open; it stays on this machine.
     #[error(
         "development mode lets everybody in, so it listens on loopback addresses only, and {0} is not one. \
@@ -96,6 +102,26 @@ fn listed(faults: &[Fault]) -> String {
 }
 
 impl Config {
+    /// What holds in development: everybody may do everything, and the demos have history (what is below a room, such as who is
+    /// typing, has none).
+    pub fn development() -> Self {
+        let history = history::Options { count: 100, age: Duration::from_secs(3600), ..Default::default() };
+        let demos = broker::ChannelOptions {
+            patterns: ["/chat/*", "/slideshow/*", "/rating/*"].map(str::to_owned).to_vec(),
+            history: Some(history),
+            ..Default::default()
+        };
+        let mut config = Config { channel: vec![demos], ..Config::default() };
+        config.rights.open = true;
+        config.doors.callback_polling = true;
+        config
+    }
+
+    /// The defaults, and with them one table of each kind of which there may be many: every key there is.
+    pub fn complete() -> Self {
+        Config { channel: vec![broker::ChannelOptions::complete()], ..Config::default() }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -104,8 +130,9 @@ impl Config {
         let text =
             std::fs::read_to_string(path).map_err(|error| Unusable::Unreadable(path.to_owned(), error))?;
         let invalid = |error| Unusable::Invalid(path.to_owned(), error);
-        let defaults = toml::Table::try_from(Config::default()).expect("the defaults can be written as TOML");
-        let faults = faults::find(&text, &defaults).map_err(invalid)?;
+        let complete =
+            toml::Table::try_from(Config::complete()).expect("the defaults can be written as TOML");
+        let faults = faults::find(&text, &complete).map_err(invalid)?;
         if !faults.is_empty() {
             return Err(Unusable::Faults(path.to_owned(), faults));
         }
@@ -143,7 +170,9 @@ impl Config {
                 return Err(Unusable::TooMuch { key, value, limit });
             }
         }
-        Ok(())
+        let limits = bayeux::Limits::from(self.limits).channel;
+        broker::ChannelOptions::check(&self.channel, &limits)
+            .map_err(|(number, why)| Unusable::Channel(number, why))
     }
 }
 
@@ -153,7 +182,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_counted_is_refused_by_name() {
-        assert!(Config::default().check().is_ok());
+        for config in [Config::default(), Config::complete(), Config::development()] {
+            assert!(config.check().is_ok(), "{:?}", config.check());
+        }
         let mut config = Config { cores: 3845, ..Config::default() };
         assert_eq!(config.check().unwrap_err().to_string(), "cores is 3845, and may be 3844 at most");
         config.cores = 0;

@@ -7,13 +7,14 @@
 //! - floor 3, doors: `transport` (Bayeux over WebSocket and long-polling, streams), `channels` (a channel is a
 //!   URL), `admin`, `pages`, `numbers`; `visitors` says which web pages may come in.
 //! - floor 2, [`broker`]: the verbs every door uses, and Bayeux spoken.
-//! - floor 1, rooms: [`hub`] (who is here, who listens), [`policy`] (who may).
+//! - floor 1, rooms: [`hub`] (who is here, who listens), [`history`] (what was said), [`policy`] (who may).
 //! - floor 0, ground: [`metrics`], [`drain`], [`clock`].
 
 pub mod clock;
 pub mod drain;
 pub mod metrics;
 
+pub mod history;
 pub mod hub;
 pub mod policy;
 

@@ -126,9 +126,7 @@ fn log() {
 }
 
 fn develop(Dev { common, insecure }: Dev) -> Result<(), Box<dyn std::error::Error>> {
-    let mut config = common.over(Config::default());
-    config.rights.open = true;
-    config.doors.callback_polling = true;
+    let config = common.over(Config::development());
     for address in [config.listen, config.internal_listen] {
         if is_exposed(address) && !insecure {
             return Err(Unusable::Exposed(address).into());

@@ -20,6 +20,7 @@ pub struct Metrics {
     ended: Family<Labels, Counter<u64, AtomicU64>>,
     dropped: Family<Labels, Counter<u64, AtomicU64>>,
     refused: Family<Labels, Counter<u64, AtomicU64>>,
+    overflows: Family<Labels, Counter<u64, AtomicU64>>,
     requests: Gauge<i64, AtomicI64>,
     /// Sessions alive, channel streams included.
     pub sessions: Gauge<i64, AtomicI64>,
@@ -29,6 +30,18 @@ pub struct Metrics {
     pub messages_in: Counter<u64, AtomicU64>,
     /// Messages that left an outbox for a connection.
     pub messages_out: Counter<u64, AtomicU64>,
+    /// Messages handed to sessions from history.
+    pub messages_replayed: Counter<u64, AtomicU64>,
+    /// Messages that a newer one of their channel has replaced before they left.
+    pub messages_conflated: Counter<u64, AtomicU64>,
+    /// Notices to clients that messages are gone.
+    pub gaps: Counter<u64, AtomicU64>,
+    /// Deliveries let go of before they were acknowledged.
+    pub given_up: Counter<u64, AtomicU64>,
+    /// Publications that were repeats.
+    pub repeats: Counter<u64, AtomicU64>,
+    /// Publications of which a repeat would not be known.
+    pub unremembered: Counter<u64, AtomicU64>,
     /// Bytes read from connections.
     pub bytes_in: Counter<u64, AtomicU64>,
     /// Bytes given to connections.
@@ -43,6 +56,12 @@ pub struct Metrics {
     pub outbox_messages_peak: Gauge<i64, AtomicI64>,
     /// The most bytes that have waited in one outbox.
     pub outbox_bytes_peak: Gauge<i64, AtomicI64>,
+    /// Messages kept in history.
+    pub history_messages: Gauge<i64, AtomicI64>,
+    /// What history is charged for them and for its channels.
+    pub history_bytes: Gauge<i64, AtomicI64>,
+    /// Channels with a message in history.
+    pub history_channels: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -59,6 +78,13 @@ impl Metrics {
             subscriptions: Gauge::default(),
             messages_in: Counter::default(),
             messages_out: Counter::default(),
+            overflows: Family::default(),
+            messages_replayed: Counter::default(),
+            messages_conflated: Counter::default(),
+            gaps: Counter::default(),
+            given_up: Counter::default(),
+            repeats: Counter::default(),
+            unremembered: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             writes: Counter::default(),
@@ -66,6 +92,9 @@ impl Metrics {
             reply_pauses: Counter::default(),
             outbox_messages_peak: Gauge::default(),
             outbox_bytes_peak: Gauge::default(),
+            history_messages: Gauge::default(),
+            history_bytes: Gauge::default(),
+            history_channels: Gauge::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -81,6 +110,17 @@ impl Metrics {
         r.register("messages_in", "Publications accepted", self.messages_in.clone());
         r.register("messages_out", "Messages given to connections", self.messages_out.clone());
         r.register("messages_dropped", "Messages a session did not get, by cause", self.dropped.clone());
+        r.register("messages_replayed", "Messages from history", self.messages_replayed.clone());
+        r.register("messages_conflated", "Messages replaced by newer ones", self.messages_conflated.clone());
+        r.register("overflows", "Messages that found an outbox full, by policy", self.overflows.clone());
+        r.register("gaps", "Notices to clients that messages are gone", self.gaps.clone());
+        r.register("given_up", "Deliveries let go of before they were acknowledged", self.given_up.clone());
+        r.register("publish_repeats", "Publications that were repeats", self.repeats.clone());
+        r.register(
+            "publish_unremembered",
+            "Publications too many to know repeats of",
+            self.unremembered.clone(),
+        );
         r.register("writes", "Writes that carried messages", self.writes.clone());
         r.register_with_unit("received", "Bytes read", Unit::Bytes, self.bytes_in.clone());
         r.register_with_unit("sent", "Bytes given to connections", Unit::Bytes, self.bytes_out.clone());
@@ -93,6 +133,9 @@ impl Metrics {
         );
         r.register("outbox_messages_peak", "Most messages in one outbox", self.outbox_messages_peak.clone());
         r.register("outbox_bytes_peak", "Most bytes in one outbox", self.outbox_bytes_peak.clone());
+        r.register("history_messages", "Messages kept in history", self.history_messages.clone());
+        r.register_with_unit("history", "Bytes that history takes", Unit::Bytes, self.history_bytes.clone());
+        r.register("history_channels", "Channels with a message in history", self.history_channels.clone());
     }
 
     /// Counts a connection of this transport for as long as the answer lives.
@@ -114,6 +157,11 @@ impl Metrics {
     /// A session ended.
     pub fn ended(&self, cause: &'static str) {
         self.ended.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// A message found an outbox full.
+    pub fn overflowed(&self, policy: &'static str) {
+        self.overflows.get_or_create(&[("policy", policy)]).inc();
     }
 
     /// Messages that waited for a session and will not reach it.

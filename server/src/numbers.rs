@@ -7,7 +7,7 @@ use std::time::Duration;
 use bayeux::{Channel, Draft, Payload};
 use serde_json::json;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, By};
 use crate::clock::Clock;
 use crate::policy::Identity;
 
@@ -33,6 +33,6 @@ pub(crate) async fn publish(broker: Arc<Broker>, clock: Clock) {
         let Ok(data) = serde_json::value::to_raw_value(&numbers) else { continue };
         let draft = Draft { channel: channel.clone(), id: None, payload: Payload::Json(data) };
         // A refusal is counted where it is made.
-        let _ = broker.publish(&Identity::default(), draft, false).await;
+        let _ = broker.publish(&Identity::default(), draft, By::Anyone).await;
     }
 }

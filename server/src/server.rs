@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::acceptor::{self, Acceptor, Arrival, Listener};
-use crate::broker::Broker;
+use crate::broker::{Broker, Classes};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::hub::Hub;
+use crate::hub::{Hub, Wire};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::transport::{self, App};
@@ -53,12 +53,16 @@ impl Server {
         let [public, internal] = [outside.local_addr()?, inside.local_addr()?];
         let metrics = Metrics::new();
         let drain = Drain::new();
-        let hub = Hub::new(config.sessions, cores, clock.clone(), metrics.clone());
+        let limits = bayeux::Limits::from(config.limits);
+        let classes = Classes::new(&config.channel, &limits.channel, clock.clone())
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let hub = Hub::new(config.sessions, cores, clock.clone(), metrics.clone(), classes.clone());
         let policy = Policy::new(config.rights);
         let broker = Arc::new(Broker::new(
             hub.clone(),
+            classes,
             policy,
-            config.limits.into(),
+            limits,
             transport::connection_types(config.doors.callback_polling),
             metrics.clone(),
         ));
@@ -167,7 +171,7 @@ fn on_core(
         tokio::spawn(async move {
             while let Some(Arrival { stream, peer, app }) = arrivals.recv().await {
                 match tokio::net::TcpStream::from_std(stream) {
-                    Ok(stream) => drop(tokio::spawn(transport::run(app, stream, Some(peer)))),
+                    Ok(stream) => drop(tokio::spawn(transport::run(app, Wire::new(stream), Some(peer)))),
                     Err(error) => tracing::warn!(%error, "a connection could not be served"),
                 }
             }
@@ -178,6 +182,8 @@ fn on_core(
                 if let Some(clock) = numbers {
                     tokio::spawn(numbers::publish(broker.clone(), clock));
                 }
+                let keeper = broker.clone();
+                tokio::spawn(async move { keeper.expire().await });
                 drain.begun().await;
                 say_goodbye(&broker, within).await;
                 drain.finish();

@@ -34,7 +34,9 @@ fn file(name: &str, text: &str) -> PathBuf {
 #[test]
 fn check_says_what_serve_would() {
     let check = |text: &str| ended(encke(&["check", "--config"]).arg(file("check.toml", text)));
-    let good = check("[rights]\nopen = true\n");
+    let good = check(
+        "[rights]\nopen = true\n[[channel]]\npatterns = [\"/a/*\", \"/b\"]\non_overflow = \"drop-oldest\"\n[channel.history]\n",
+    );
     assert!(good.status.success(), "{good:?}");
     assert!(String::from_utf8_lossy(&good.stdout).contains("can be used: encke serve --config"));
     for (text, words) in [
@@ -49,6 +51,19 @@ fn check_says_what_serve_would() {
         ("not TOML", &["line 1", "not TOML"]),
         ("cores = 10000\n[rights]\nopen = true", &["cores is 10000, and may be 3844 at most"]),
         ("[rights]\nopen = true\n[doors]\nbase = \"live\"", &["the base path \"live\""]),
+        (
+            "[[channel]]\npatterns = [\"/a\"]\n[[channel]]\npattern = [\"/b\"]\n",
+            &["line 4: there is no key pattern in [[channel]]; did you mean patterns?"],
+        ),
+        ("[[channel]]\ndeliver = \"newest\"\n", &["line 2", "newest", "`every` or `latest`"]),
+        (
+            "[[channel]]\npatterns = [\"/a/**\"]\n[[channel]]\npatterns = [\"/b\", \"/a/b\"]\n",
+            &["[[channel]] number 2: /a/b has no effect", "/a/** in number 1"],
+        ),
+        (
+            "[[channel]]\npatterns = [\"/a\"]\n[channel.history]\nage = \"0s\"\n",
+            &["[[channel]] number 1: history.age is 0"],
+        ),
     ] {
         let said = refused(&check(text));
         for word in words {

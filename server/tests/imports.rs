@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("visitors", 3),
     ("broker", 2),
     ("hub", 1),
+    ("history", 1),
     ("policy", 1),
     ("metrics", 0),
     ("drain", 0),

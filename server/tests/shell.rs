@@ -169,16 +169,16 @@ fn stranger(answer: &'static str) -> (String, Receiver<String>) {
 fn what_is_published_is_what_subscribers_print() {
     for base in ["", "/live"] {
         let server = Server::start(&["--base", base]);
-        let mut listening = server.subscribe(&["/chat/*", "--count", "2"]);
-        let one = server.publish("/chat/demo", r#"{"text":"hello"}"#);
+        let mut listening = server.subscribe(&["/talk/*", "--count", "2"]);
+        let one = server.publish("/talk/demo", r#"{"text":"hello"}"#);
         assert!(one.status.success(), "{one:?}");
         let answer: Value = serde_json::from_slice(&one.stdout).expect("JSON");
-        assert_eq!((&answer["channel"], &answer["sessions"]), (&json!("/chat/demo"), &json!(1)));
+        assert_eq!((&answer["channel"], &answer["sessions"]), (&json!("/talk/demo"), &json!(1)));
         assert!(answer["position"].as_str().is_some_and(|position| position.contains('-')), "{answer}");
         // A negative number looks like a flag.
-        assert!(server.publish("/chat/number", "-5").status.success());
-        assert_eq!(listening.line(), r#"{"channel":"/chat/demo","data":{"text":"hello"}}"#);
-        assert_eq!(listening.line(), r#"{"channel":"/chat/number","data":-5}"#);
+        assert!(server.publish("/talk/number", "-5").status.success());
+        assert_eq!(listening.line(), r#"{"channel":"/talk/demo","data":{"text":"hello"}}"#);
+        assert_eq!(listening.line(), r#"{"channel":"/talk/number","data":-5}"#);
         assert_eq!(listening.ends(), Some(0));
     }
 }

@@ -27,6 +27,7 @@ pub const REFUSALS: &[Kind] = &[
     CONNECTION_TYPE_UNSUPPORTED,
     CHANNEL_MISSING,
     DATA_MISSING,
+    DATA_INVALID,
     MESSAGE_INVALID,
     BATCHED_WITH_HANDSHAKE,
     SESSION_UNKNOWN,
@@ -41,6 +42,7 @@ pub const REFUSALS: &[Kind] = &[
     CHANNEL_INVALID,
     MESSAGE_ID_INVALID,
     CONNECT_REPLACED,
+    IDEMPOTENCY_KEY_REUSED,
 ];
 
 const VERSION_UNSUPPORTED: Kind =
@@ -52,6 +54,12 @@ const CONNECTION_TYPE_UNSUPPORTED: Kind = kind(
 );
 const CHANNEL_MISSING: Kind = kind(400, "channel_missing", "The message names no channel.");
 const DATA_MISSING: Kind = kind(400, "data_missing", "The publication has no data.");
+const DATA_INVALID: Kind = kind(400, "data_invalid", "The service does not understand what it was sent.");
+const IDEMPOTENCY_KEY_REUSED: Kind = kind(
+    422,
+    "idempotency_key_reused",
+    "Something else was published under the same Idempotency-Key: use a key for one publication.",
+);
 const MESSAGE_INVALID: Kind =
     kind(400, "message_invalid", "A field of the message has a wrong type, or stands there twice.");
 const BATCHED_WITH_HANDSHAKE: Kind =
@@ -178,6 +186,16 @@ impl Refusal {
     /// There are as many sessions as there may be.
     pub fn too_many_sessions(limit: usize) -> Self {
         Self::new(&TOO_MANY_SESSIONS, &[&limit.to_string()])
+    }
+
+    /// A service does not understand what it was sent.
+    pub fn data_invalid(channel: &str) -> Self {
+        Self::new(&DATA_INVALID, &[channel])
+    }
+
+    /// Something else was published under the same `Idempotency-Key`.
+    pub fn key_reused() -> Self {
+        Self::new(&IDEMPOTENCY_KEY_REUSED, &[])
     }
 
     /// A channel that nothing answers on: an unknown one below `/meta`, a service that is not there.

@@ -1,15 +1,13 @@
 //! Bayeux spoken: requests in, replies out, in the order that clients rely on.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bayeux::{
-    Advice, ChannelKind, Draft, Framing, MessageId, Payload, Reconnect, Refusal, Reply, Request, RequestId,
-    SessionId, Verb,
-};
+use bayeux::{Acknowledged, Advice, Framing, Reconnect, Refusal, Reply, Request, RequestId, SessionId, Verb};
 
 use super::Broker;
-use crate::hub::{Key, Parted, Wire};
+use crate::hub::{Key, Parted, Touched, Wire};
 use crate::policy::Identity;
 
 /// The longest a client may ask to have its connect held: an hour. (A held poll that long dies in some
@@ -39,6 +37,12 @@ pub struct Door {
     pub bound: Option<Bound>,
     /// What a session that was bound before still owed to the socket's peer. It goes out first.
     pub owed: Option<Box<[u8]>>,
+}
+
+/// The session that a request names, and who publishes by it.
+struct Named {
+    bound: Bound,
+    publisher: NonZeroU64,
 }
 
 /// A connect that HTTP shall hold.
@@ -72,11 +76,23 @@ impl Replies {
     }
 }
 
+/// A connect.
+struct Asked {
+    id: Option<RequestId>,
+    timeout: Duration,
+    acknowledged: Acknowledged,
+    /// Nothing stands beside it.
+    alone: bool,
+}
+
 /// What was said.
 #[derive(Debug, Default)]
 pub struct Spoken {
     /// The replies.
     pub replies: Replies,
+    /// Messages that ride before the connect reply, in one piece with it: those of a session that acknowledges. JSON
+    /// objects with commas between them.
+    pub messages: Vec<u8>,
     /// The session that spoke, whose messages may ride along.
     pub session: Option<Key>,
     /// Instead of replies: hold this.
@@ -135,12 +151,12 @@ impl Broker {
                 Self::refuse(&mut spoken.replies.middle, &request, refusal, None);
             }
             Verb::Publish { .. } if request.client_id.is_none() => {
-                self.publish_request(door, request, spoken).await
+                self.publish_request(door, request, None, spoken).await
             }
             _ => match self.session(door, &request).await {
-                Some(bound) => {
-                    spoken.session = Some(bound.key);
-                    self.say_in_session(door, bound, request, alone, spoken).await;
+                Some(named) => {
+                    spoken.session = Some(named.bound.key);
+                    self.say_in_session(door, named, request, alone, spoken).await;
                 }
                 None => self.unknown(&request, spoken),
             },
@@ -159,35 +175,51 @@ impl Broker {
     }
 
     /// The live session that a request names. On a socket that carries a live session no other one may speak.
-    async fn session(&self, door: &mut Door, request: &Request) -> Option<Bound> {
-        let named = request.client_id.as_deref()?;
+    async fn session(&self, door: &mut Door, request: &Request) -> Option<Named> {
+        let client_id = request.client_id.as_deref()?;
+        let named = |bound: Bound, publisher: Option<NonZeroU64>| Named {
+            bound,
+            publisher: publisher.unwrap_or_else(|| self.repeats.publisher(bound.id.as_str())),
+        };
         if let Some(bound) = door.bound {
             let key = bound.key;
-            let alive = self.hub.call(key.shard.into(), move |shard| shard.touch(key)).await == Some(true);
-            if alive {
-                return (bound.id.as_str() == named).then_some(bound);
+            let alive = self.hub.call(key.shard.into(), move |shard| shard.touch(key)).await.flatten();
+            if let Some(Touched { publisher }) = alive {
+                return (bound.id.as_str() == client_id).then(|| named(bound, publisher));
             }
             door.bound = None;
         }
-        let id = SessionId::parse(named)?;
-        let find = move |shard: &mut crate::hub::Shard| shard.find(&id).filter(|key| shard.touch(*key));
-        let key = self.hub.call(id.shard().into(), find).await.flatten()?;
-        Some(Bound { key, id })
+        let id = SessionId::parse(client_id)?;
+        let find = move |shard: &mut crate::hub::Shard| {
+            let key = shard.find(&id)?;
+            Some((key, shard.touch(key)?))
+        };
+        let (key, Touched { publisher }) = self.hub.call(id.shard().into(), find).await.flatten()?;
+        Some(named(Bound { key, id }, publisher))
     }
 
     async fn say_in_session(
         &self,
         door: &mut Door,
-        bound: Bound,
+        Named { bound, publisher }: Named,
         request: Request,
         alone: bool,
         spoken: &mut Spoken,
     ) {
         let Bound { key, id } = bound;
+        let acknowledged = match request.verb {
+            Verb::Connect { .. } => request.acknowledged(),
+            _ => Acknowledged::Nothing,
+        };
+        let since = match request.verb {
+            Verb::Subscribe(_) => request.since(),
+            _ => Default::default(),
+        };
         match request.verb {
             Verb::Connect { timeout, .. } => {
                 let timeout = timeout.map_or(self.options().timeout, Duration::from_millis).min(LONGEST_HOLD);
-                self.connect(door, bound, request.id, timeout, alone, spoken).await;
+                let asked = Asked { id: request.id, timeout, acknowledged, alone };
+                self.connect(door, bound, asked, spoken).await;
             }
             Verb::Disconnect => {
                 let here = door.wire.clone();
@@ -210,19 +242,22 @@ impl Broker {
                 Replies::add(&mut spoken.replies.last, &reply);
             }
             Verb::Subscribe(ref subscription) | Verb::Unsubscribe(ref subscription) => {
-                let patterns = subscription.patterns.clone();
                 let (channel, result) = match request.verb {
                     Verb::Subscribe(_) => {
-                        ("/meta/subscribe", self.subscribe(&door.identity, key, patterns).await)
+                        ("/meta/subscribe", self.subscribe_request(door, key, subscription, since).await)
                     }
-                    _ => ("/meta/unsubscribe", self.unsubscribe(key, patterns).await),
+                    _ => {
+                        let patterns = subscription.patterns.clone();
+                        ("/meta/unsubscribe", self.unsubscribe(key, patterns).await.map(|()| None))
+                    }
                 };
                 let mut reply = Reply::new(channel);
                 (reply.id, reply.client_id) = (request.id.as_ref(), Some(&id));
                 (reply.subscription, reply.error) = (Some(subscription), result.as_ref().err());
+                reply.ext = result.as_ref().ok().and_then(|ext| ext.as_deref());
                 Replies::add(&mut spoken.replies.middle, &reply);
             }
-            Verb::Publish { .. } => self.publish_request(door, request, spoken).await,
+            Verb::Publish { .. } => self.publish_request(door, request, Some((key, publisher)), spoken).await,
             // Told apart before a session was looked for.
             Verb::Handshake { .. } | Verb::Refused { .. } => {}
         }
@@ -232,9 +267,7 @@ impl Broker {
         &self,
         door: &mut Door,
         bound: Bound,
-        id: Option<RequestId>,
-        timeout: Duration,
-        alone: bool,
+        Asked { id, timeout, acknowledged, alone }: Asked,
         spoken: &mut Spoken,
     ) {
         let key = bound.key;
@@ -245,27 +278,30 @@ impl Broker {
         let on_socket = wire.is_some();
         // On a socket the session is adopted and the connect held in one step, so that nothing comes between.
         let connect = move |shard: &mut crate::hub::Shard| {
+            shard.arrived(key, acknowledged, wire.as_ref());
             let may_hold = shard.may_hold(key)?;
             let ready = !may_hold.first && !timeout.is_zero();
             let advise = may_hold.first || may_hold.slowed;
             if let Some(wire) = wire {
-                if !shard.attach(key, wire, Framing::WebSocket, false, owed) {
+                if !shard.attach(key, wire.clone(), Framing::WebSocket, false, owed) {
                     return None;
                 }
                 if ready {
                     shard.hold(key, held_id, timeout);
-                    return Some((true, advise));
+                    return Some((true, advise, None));
                 }
                 shard.connected(key);
-                return Some((false, advise));
+                return Some((false, advise, shard.take_acknowledged(key, Some(&wire))));
             }
             let hold = ready && alone && !may_hold.waiting;
-            if !hold {
-                shard.connected(key);
+            if hold {
+                return Some((true, advise, None));
             }
-            Some((hold, advise))
+            shard.connected(key);
+            Some((false, advise, shard.take_acknowledged(key, None)))
         };
-        let Some((held, advise)) = self.hub.call(key.shard.into(), connect).await.flatten() else {
+        let Some((held, advise, acknowledging)) = self.hub.call(key.shard.into(), connect).await.flatten()
+        else {
             let request = Request {
                 id,
                 client_id: None,
@@ -286,27 +322,18 @@ impl Broker {
         }
         let mut reply = Reply::new("/meta/connect");
         (reply.id, reply.client_id) = (id.as_ref(), Some(&bound.id));
+        if let Some((messages, ack)) = acknowledging {
+            if !spoken.messages.is_empty() && !messages.is_empty() {
+                spoken.messages.push(b',');
+            }
+            spoken.messages.extend_from_slice(&messages);
+            reply.ack = Some(ack);
+        }
         // The first reply, one that ends an advice to wait, and one to a client that asked not to wait (its first after a
         // failure) carry it.
         if advise || timeout.is_zero() {
             reply.advice = Some(self.options().advice(Reconnect::Retry));
         }
         Replies::add(&mut spoken.replies.last, &reply);
-    }
-
-    async fn publish_request(&self, door: &Door, request: Request, spoken: &mut Spoken) {
-        let connected = request.client_id.is_some();
-        let Verb::Publish { channel, data } = request.verb else { return };
-        let result = if channel.kind() == ChannelKind::Service {
-            self.metrics().refused("service_unknown");
-            Err(Refusal::channel_unknown(channel.as_str()))
-        } else {
-            let id = request.id.clone().map(MessageId::from);
-            let draft = Draft { channel: channel.clone(), id, payload: Payload::Json(data) };
-            self.publish(&door.identity, draft, connected).await.map(|_| ())
-        };
-        let mut reply = Reply::new(channel.as_str());
-        (reply.id, reply.error) = (request.id.as_ref(), result.as_ref().err());
-        Replies::add(&mut spoken.replies.middle, &reply);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use bayeux::{Framing, Reconnect, Refusal, Reply, Request, Verb};
+use bayeux::{Ack, Framing, Reconnect, Refusal, Reply, Request, Verb, Wishes};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Bound, Broker, Door, Replies, Spoken};
 use crate::policy::Action;
@@ -30,8 +31,12 @@ impl Broker {
             door.owed = self.detach(bound.key, wire).await;
         }
         let (wire, owed) = (door.wire.clone(), door.owed.take());
+        let wishes = request.wishes();
+        let (ack, publisher) =
+            (wishes.ack, wishes.publisher.as_deref().map(|name| self.repeats.publisher(name)));
         let made = self.hub.call(self.hub.here(), move |shard| {
             let (key, id) = shard.handshake();
+            shard.settle(key, ack, publisher);
             if let Some(wire) = wire {
                 shard.attach(key, wire, Framing::WebSocket, false, owed);
             }
@@ -43,6 +48,8 @@ impl Broker {
         }
         spoken.shook_hands = true;
         reply.client_id = Some(&bound.id);
+        let ext = granted(&wishes);
+        reply.ext = ext.as_deref();
         reply.advice = Some(self.options().advice(Reconnect::Retry));
         Replies::add(&mut spoken.replies.first, &reply);
     }
@@ -78,6 +85,23 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// The extensions that a session will speak, of those that its client wished for.
+fn granted(wishes: &Wishes) -> Option<Box<RawValue>> {
+    let mut ext = serde_json::Map::new();
+    if wishes.ack != Ack::None {
+        ext.insert("ack".into(), true.into());
+    }
+    if wishes.replay {
+        ext.insert("replay".into(), true.into());
+    }
+    if wishes.ack == Ack::Count {
+        ext.insert("encke".into(), serde_json::json!({ "ack": "count" }));
+    } else if wishes.publisher.is_some() {
+        ext.insert("encke".into(), serde_json::json!({}));
+    }
+    (!ext.is_empty()).then(|| to_raw_value(&ext).ok()).flatten()
 }
 
 /// The first number of a version such as `1.0`; 0 when there is none, as old clients sent words.

@@ -1,29 +1,29 @@
 //! The verbs that every door uses. Each asks the policy first; only here a message is sealed and handed to the hub.
 
+mod channels;
+mod classes;
 mod conversation;
 mod handshake;
+mod histories;
+mod once;
+mod publishing;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bayeux::{Channel, ChannelLimits, Draft, Framing, Limits, Message, Pattern, Position, Refusal};
+use bayeux::{Channel, ChannelLimits, Framing, Limits, Pattern, Refusal, Since};
 
+pub use channels::{ChannelOptions, InvalidTable};
+pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
+pub use histories::{Page, recovery_json};
+pub use publishing::{By, Published};
 
 use serde::{Deserialize, Serialize};
 
-use crate::hub::{Hold, Hub, Key, Poll, Room, Subscribed, Wire, Woken};
+use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy};
-
-/// What publishing answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// Where the message stands.
-    pub position: Position,
-    /// Sessions on this node that listen to its channel.
-    pub sessions: usize,
-}
 
 /// What clients may send.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -64,6 +64,19 @@ impl From<Options> for Limits {
     }
 }
 
+/// A stream of a channel URL, as it is asked for.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// What it listens to.
+    pub pattern: Pattern,
+    /// Where it begins; unless given, with what is published from now on.
+    pub since: Option<Since>,
+    /// How messages stand on it.
+    pub framing: Framing,
+    /// Whether each write is one HTTP/1.1 chunk.
+    pub chunked: bool,
+}
+
 /// The one who holds the hub.
 pub struct Broker {
     hub: Hub,
@@ -72,26 +85,32 @@ pub struct Broker {
     limits: Limits,
     /// All that the doors speak, for handshake replies.
     connection_types: &'static [&'static str],
-    /// The life of this boot: positions of another one are not comparable.
-    epoch: u64,
-    /// The last sequence given. Taking the next one and handing the message to all shards is one step under
-    /// this lock, so every session sees messages in sequence order.
-    sequence: Mutex<u64>,
+    classes: Arc<Classes>,
+    repeats: publishing::Repeats,
 }
 
 impl Broker {
     /// A broker over a hub whose shards run elsewhere.
     pub fn new(
         hub: Hub,
+        classes: Arc<Classes>,
         policy: Policy,
         limits: Limits,
         connection_types: &'static [&'static str],
         metrics: Arc<Metrics>,
     ) -> Self {
-        let epoch = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| since.as_micros() as u64);
-        Broker { hub, policy, metrics, limits, connection_types, epoch, sequence: Mutex::new(0) }
+        let repeats = publishing::Repeats::new(hub.clock().clone());
+        Broker { hub, policy, metrics, limits, connection_types, classes, repeats }
+    }
+
+    /// Lets go of what is too old, each second, for ever.
+    pub async fn expire(&self) {
+        let clock = self.hub.clock();
+        loop {
+            clock.sleep_until(clock.now() + Duration::from_secs(1)).await;
+            self.classes.expire(&self.metrics);
+            self.repeats.expire();
+        }
     }
 
     /// The figures.
@@ -131,51 +150,6 @@ impl Broker {
             Decision::Deny(why) => Err(why),
             Decision::Ask => Err("nobody_answered".into()),
         }
-    }
-
-    /// Publishes. Waits for the policy and, when the server is behind, for its turn; never for a subscriber.
-    ///
-    /// # Errors
-    /// The policy's refusal.
-    pub async fn publish(&self, who: &Identity, draft: Draft, connected: bool) -> Result<Position, Refusal> {
-        self.may_publish(who, &draft.channel, connected).await?;
-        let message = self.sequence(draft, |message| self.hub.deliver(message));
-        Ok(message.0.position())
-    }
-
-    /// Publishes, and counts who listens.
-    ///
-    /// # Errors
-    /// The policy's refusal.
-    pub async fn publish_counted(&self, who: &Identity, draft: Draft) -> Result<Published, Refusal> {
-        self.may_publish(who, &draft.channel, false).await?;
-        let (message, counts) = self.sequence(draft, |message| self.hub.deliver_counted(message));
-        let mut sessions = 0;
-        for count in counts {
-            sessions += count.await.unwrap_or(0);
-        }
-        Ok(Published { position: message.position(), sessions })
-    }
-
-    async fn may_publish(&self, who: &Identity, channel: &Channel, connected: bool) -> Result<(), Refusal> {
-        let action = Action::Publish { channel, connected };
-        if let Err(why) = self.allowed(who, action).await {
-            self.metrics.refused("publish_denied");
-            return Err(Refusal::publish_denied(channel.as_str(), &why));
-        }
-        self.hub.admit().await;
-        Ok(())
-    }
-
-    fn sequence<R>(&self, draft: Draft, deliver: impl FnOnce(&Arc<Message>) -> R) -> (Arc<Message>, R) {
-        let encoded = draft.encode();
-        let mut sequence = self.sequence.lock().expect("nobody panics with this lock");
-        *sequence += 1;
-        let message = Arc::new(encoded.seal(Position { epoch: self.epoch, sequence: *sequence }));
-        let delivered = deliver(&message);
-        drop(sequence);
-        self.metrics.messages_in.inc();
-        (message, delivered)
     }
 
     async fn may_subscribe(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {
@@ -242,29 +216,40 @@ impl Broker {
         self.may_subscribe(who, patterns).await
     }
 
-    /// Starts a stream that [`may_stream`](Self::may_stream) has allowed. `head` leaves when the stream listens, and not
-    /// before: whoever has seen it gets what is published from then on. Dropping the answer ends it.
+    /// Starts a stream that [`may_stream`](Self::may_stream) has allowed. What `head` makes of its recovery leaves when the
+    /// stream listens, and not before: whoever has seen it gets what is published from then on. Dropping the answer ends it.
     pub async fn stream(
         self: &Arc<Self>,
-        patterns: Vec<Pattern>,
+        opening: Opening,
         wire: Arc<Wire>,
-        head: Vec<u8>,
-        framing: Framing,
-        chunked: bool,
+        head: impl FnOnce(&Recovery) -> Vec<u8> + Send + 'static,
     ) -> Option<Attached> {
-        let attached = wire.clone();
+        let Opening { pattern, since, framing, chunked } = opening;
         // What was published before is not for this stream.
         self.hub.receive_here();
+        let about = pattern.clone();
         let key = self
             .hub
             .call(self.hub.here(), move |shard| {
                 let key = shard.open_stream();
-                shard.subscribe(key, &patterns);
-                shard.attach(key, wire, framing, chunked, Some(head.into()));
+                shard.subscribe(key, &[about]);
                 key
             })
             .await?;
-        Some(Attached { broker: self.clone(), key, wire: attached })
+        let attached = Attached { broker: self.clone(), key, wire: wire.clone() };
+        let recovery = match since {
+            None => Recovery::default(),
+            Some(since) => {
+                let recovered = self.recover(key, vec![(pattern, since)]).await.pop();
+                recovered.map(|(_, recovery)| recovery).unwrap_or_default()
+            }
+        };
+        let attach = move |shard: &mut crate::hub::Shard| {
+            let head = head(&recovery);
+            shard.attach(key, wire, framing, chunked, Some(head.into()))
+        };
+        self.hub.call(key.shard.into(), attach).await?;
+        Some(attached)
     }
 
     /// Starts a stream through an outlet that is woken: its task takes what waits with [`take`](Self::take).
@@ -332,6 +317,17 @@ impl Broker {
                 Some(Room::Full) => wire.changed().await,
             }
         }
+    }
+
+    /// The sessions for which something waits, at most `limit`, the slowest first.
+    pub async fn slowest(&self, limit: usize) -> Vec<Slow> {
+        let mut all = Vec::new();
+        for index in 0..self.hub.shards() {
+            all.extend(self.hub.call(index, move |shard| shard.slowest(limit)).await.unwrap_or_default());
+        }
+        all.sort_by_key(|slow| std::cmp::Reverse(slow.oldest_ms));
+        all.truncate(limit);
+        all
     }
 
     /// Tells every session that the server goes away, spread over `within`.

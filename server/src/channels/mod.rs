@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use percent_encoding::percent_decode_str;
 
-use crate::broker::Published;
+use crate::broker::{By, Opening, Published};
 use crate::transport::{Answer, Request};
 use crate::transport::{App, Taken, Wanted, content_type, sentence, status_of};
 
@@ -67,8 +67,8 @@ async fn publish(app: &Arc<App>, request: Request, name: &str, peer: Option<IpAd
         Err(response) => return *response,
     };
     let draft = Draft { channel: channel.clone(), id: None, payload };
-    match app.broker.publish_counted(&identity, draft).await {
-        Ok(Published { position, sessions }) => {
+    match app.broker.publish_counted(&identity, draft, By::Anyone).await {
+        Ok(Published { position, sessions, .. }) => {
             let answer = serde_json::json!({
                 "channel": channel.as_str(),
                 "position": position.to_string(),
@@ -144,12 +144,12 @@ async fn stream(app: &Arc<App>, request: Request, name: &str, peer: Option<IpAdd
         Ok(identity) => identity,
         Err(response) => return Answer::Response(*response),
     };
-    let patterns = vec![pattern];
-    if let Err(refusal) = app.broker.may_stream(&identity, &patterns).await {
+    if let Err(refusal) = app.broker.may_stream(&identity, std::slice::from_ref(&pattern)).await {
         return Answer::Response(error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed here"));
     }
     let chunked = request.version() == Version::HTTP_11;
-    Answer::Take(Taken::Stream(Box::new(Wanted { patterns, framing, chunked, origin: None })))
+    let opening = Opening { pattern, since: None, framing, chunked };
+    Answer::Take(Taken::Stream(Box::new(Wanted { opening, origin: None })))
 }
 
 /// The form a reader asks for: `?as=` wins over `Accept`.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use toml::{Table, Value};
 
 /// One thing that a file says wrong.
@@ -22,37 +22,73 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Compares a file with the defaults, which have every key there is, each with a value of its type.
+/// Compares a file with the defaults, which have every key there is, each with a value of its type: of tables of which
+/// there may be many, one.
 ///
 /// # Errors
 /// When the text is not TOML.
 pub(super) fn find(text: &str, defaults: &Table) -> Result<Vec<Fault>, toml::de::Error> {
     let document = DeTable::parse(text)?;
-    let mut search = Search { text, defaults, found: Vec::new() };
-    search.compare(document.get_ref(), defaults, "");
+    let mut places = Vec::new();
+    tables(defaults, "", &mut places);
+    let mut search = Search { text, top: defaults, places, found: Vec::new() };
+    search.compare(document.get_ref(), defaults, "", "");
     search.found.sort_by_key(|fault| fault.line);
     Ok(search.found)
 }
 
+/// All tables below one, with their headings as they are written.
+fn tables<'a>(table: &'a Table, path: &str, found: &mut Vec<(String, &'a Table)>) {
+    for (name, value) in table {
+        let path = joined(path, name);
+        let (heading, table) = match (value, only(value)) {
+            (Value::Table(table), _) => (format!("[{path}]"), table),
+            (_, Some(table)) => (format!("[[{path}]]"), table),
+            _ => continue,
+        };
+        found.push((heading, table));
+        tables(table, &path, found);
+    }
+}
+
+/// The table of which there may be many, if it is such a value.
+fn only(value: &Value) -> Option<&Table> {
+    value.as_array()?.first()?.as_table()
+}
+
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
 struct Search<'a> {
     text: &'a str,
-    defaults: &'a Table,
+    top: &'a Table,
+    /// All other tables.
+    places: Vec<(String, &'a Table)>,
     found: Vec<Fault>,
 }
 
 impl Search<'_> {
-    fn compare(&mut self, said: &DeTable<'_>, known: &Table, table: &str) {
+    /// `path` is that of the table, `heading` how it is written.
+    fn compare(&mut self, said: &DeTable<'_>, known: &Table, path: &str, heading: &str) {
         for (key, value) in said {
             let name = key.get_ref().as_ref();
-            let path = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+            let path = joined(path, name);
             let what = match (known.get(name), value.get_ref()) {
-                (None, value) => self.unknown(name, value.is_table(), known, table),
+                (None, value) => self.unknown(name, is_table(value), known, heading),
                 (Some(Value::Table(known)), DeValue::Table(said)) => {
-                    self.compare(said, known, &path);
+                    self.compare(said, known, &path, &format!("[{path}]"));
+                    continue;
+                }
+                (Some(default), DeValue::Array(said)) if only(default).is_some() && are_tables(said) => {
+                    let known = only(default).unwrap_or(known);
+                    for said in said.iter().filter_map(|said| said.get_ref().as_table()) {
+                        self.compare(said, known, &path, &format!("[[{path}]]"));
+                    }
                     continue;
                 }
                 (Some(default), value) if !fits(default, value) => {
-                    format!("{path} is {}, and has to be {}", shown(value), wanted(default, name))
+                    format!("{path} is {}, and has to be {}", shown(value), wanted(default, &path))
                 }
                 _ => continue,
             };
@@ -61,27 +97,48 @@ impl Search<'_> {
         }
     }
 
+    /// How a table is written above its keys; nothing for other values.
+    fn heading(&self, value: &Value) -> Option<&str> {
+        let table = value.as_table().or_else(|| only(value))?;
+        self.places.iter().find(|(_, known)| std::ptr::eq(*known, table)).map(|(heading, _)| heading.as_str())
+    }
+
     /// Names what is there instead: one beside it that is spelled nearly so, or the same name in another place.
-    fn unknown(&self, name: &str, is_table: bool, known: &Table, table: &str) -> String {
-        let here = if table.is_empty() { String::new() } else { format!(" in [{table}]") };
+    fn unknown(&self, name: &str, is_table: bool, known: &Table, heading: &str) -> String {
+        let here = if heading.is_empty() { String::new() } else { format!(" in {heading}") };
         let nothing = match is_table {
             true => format!("there is no table [{name}]{here}"),
             false => format!("there is no key {name}{here}"),
         };
         if let Some(meant) = nearest(name, known) {
-            return match known[meant].is_table() {
-                true => format!("{nothing}; did you mean [{meant}]?"),
-                false => format!("{nothing}; did you mean {meant}?"),
+            let meant = match self.heading(&known[meant]) {
+                Some(heading) => heading,
+                None => meant,
+            };
+            return format!("{nothing}; did you mean {meant}?");
+        }
+        if let Some((place, table)) = self.places.iter().find(|(_, table)| table.contains_key(name)) {
+            return match self.heading(&table[name]) {
+                Some(heading) => format!("{nothing}; did you mean {heading}?"),
+                None => format!("{nothing}; did you mean {name} under {place}?"),
             };
         }
-        if let Some((place, _)) = self.defaults.iter().find(|(_, value)| value.get(name).is_some()) {
-            return format!("{nothing}; did you mean {name} under [{place}]?");
-        }
-        if self.defaults.get(name).is_some_and(|value| !value.is_table()) {
+        if let Some(value) = self.top.get(name) {
+            if let Some(heading) = self.heading(value) {
+                return format!("{nothing}; did you mean {heading}?");
+            }
             return format!("{nothing}; did you mean {name} at the top of the file, above all tables?");
         }
         format!("{nothing}, only {}", known.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
     }
+}
+
+fn is_table(value: &DeValue<'_>) -> bool {
+    value.is_table() || value.as_array().is_some_and(|values| !values.is_empty() && are_tables(values))
+}
+
+fn are_tables(values: &DeArray<'_>) -> bool {
+    values.iter().all(|value| value.get_ref().is_table())
 }
 
 /// The known name that takes the fewest slips of a finger, at most one for each three letters.
@@ -144,6 +201,9 @@ fn wanted(default: &Value, name: &str) -> String {
         Value::String(text) if is_address(text) => format!("an address and a port such as {text:?}"),
         Value::String(_) => "a text in quotes".to_owned(),
         Value::Array(values) if values.is_empty() => "a list in brackets".to_owned(),
+        Value::Array(_) if only(default).is_some() => {
+            format!("tables: [[{name}]] for each, and its keys on the lines below")
+        }
         Value::Array(_) => format!("a list of texts such as {default}"),
         Value::Table(_) => format!("a table: [{name}], and its keys on the lines below"),
         Value::Float(_) | Value::Datetime(_) => format!("something such as {default}"),
@@ -156,7 +216,7 @@ mod tests {
     use crate::config::Config;
 
     fn faults(text: &str) -> Vec<String> {
-        let defaults = Table::try_from(Config::default()).unwrap();
+        let defaults = Table::try_from(Config::complete()).unwrap();
         find(text, &defaults).unwrap().iter().map(Fault::to_string).collect()
     }
 
@@ -216,6 +276,73 @@ mod tests {
             assert_eq!(faults(text)[0], said, "{text}");
         }
         assert_eq!(faults("cores = 0x1_0\n[sessions]\ngrace = \"1m 30s\""), [""; 0]);
+    }
+
+    #[test]
+    fn tables_of_which_there_are_many_are_looked_into_one_by_one() {
+        for (text, said) in [
+            (
+                "[[channel]]\npatterns = [\"/a\"]\n[[channel]]\npattern = [\"/b\"]",
+                "line 4: there is no key pattern in [[channel]]; did you mean patterns?",
+            ),
+            (
+                "[[channel]]\n[channel.history]\nages = \"1s\"",
+                "line 3: there is no key ages in [channel.history]; did you mean age?",
+            ),
+            ("[[channels]]\n", "line 1: there is no table [channels]; did you mean [[channel]]?"),
+            (
+                "[[channel]]\ncount = 1",
+                "line 2: there is no key count in [[channel]]; did you mean count under [channel.history]?",
+            ),
+            ("[history]\ncount = 1", "line 1: there is no table [history]; did you mean [channel.history]?"),
+            (
+                "[[channel]]\n[channel.histroy]",
+                "line 2: there is no table [histroy] in [[channel]]; did you mean [channel.history]?",
+            ),
+            (
+                "last_value = true",
+                "line 1: there is no key last_value; did you mean last_value under [[channel]]?",
+            ),
+            (
+                "[[channel]]\nopen = true",
+                "line 2: there is no key open in [[channel]]; did you mean open under [rights]?",
+            ),
+            (
+                "[[channel]]\nrights = true",
+                "line 2: there is no key rights in [[channel]]; did you mean [rights]?",
+            ),
+            (
+                "[[channel]]\nhistory = true",
+                "line 2: channel.history is true, and has to be a table: [channel.history], and its keys on the lines below",
+            ),
+            (
+                "[[channel]]\nhistory.age = 600",
+                "line 2: channel.history.age is 600, and has to be a time in quotes such as \"10m\"",
+            ),
+            (
+                "[[channel]]\npatterns = \"/a\"",
+                "line 2: channel.patterns is \"/a\", and has to be a list of texts such as [\"/chat/**\"]",
+            ),
+            (
+                "[channel]\npatterns = [\"/a\"]",
+                "line 1: channel is a table, and has to be tables: [[channel]] for each, and its keys on the lines below",
+            ),
+            (
+                "channel = [1]",
+                "line 1: channel is a list, and has to be tables: [[channel]] for each, and its keys on the lines below",
+            ),
+            (
+                "[[rights]]\nopen = true",
+                "line 1: rights is a list, and has to be a table: [rights], and its keys on the lines below",
+            ),
+        ] {
+            assert_eq!(faults(text), [said], "{text}");
+        }
+        assert_eq!(
+            faults("[[channel]]\npatterns = [\"/a\"]\ndeliver = \"latest\"\n[channel.history]\ncount = 1"),
+            [""; 0]
+        );
+        assert_eq!(faults("channel = []"), [""; 0]);
     }
 
     #[test]

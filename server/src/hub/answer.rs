@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bayeux::{Advice, Framing, Reconnect, Refusal, Reply, RequestId};
+use bayeux::{Ack, Advice, Framing, Reconnect, Refusal, Reply, RequestId};
 
 use super::expiry::TICK;
 use super::outbox::Outbox;
-use super::outlet::{self, Outlet, Poll, Socket, Written};
+use super::outlet::{self, Outlet, Poll, Socket};
 use super::session::{Ended, Phase};
 use super::shard::Shard;
+use super::wire::Written;
 
 /// How long the rest of an answered poll may take to leave.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -27,25 +28,22 @@ impl Shard {
         };
         session.until = until;
         let slowed = std::mem::take(&mut session.slowed);
+        let ack = session.ack_number();
         let outbox = std::mem::take(&mut session.outbox);
         let advice = slowed.then(|| self.advice(Reconnect::Retry));
-        if self.answer(poll, &outbox, id.as_ref(), None, advice) {
-            let count = outbox.len();
-            if count > 0 {
-                let session = &mut self.sessions[slot as usize];
-                session.outbox = outbox;
-                let taken = self.joined.batch(&session.outbox, framing).1;
-                session.outbox.leave(taken);
-            }
-        } else {
-            // Nobody has taken responsibility for the messages: they wait for the next outlet.
-            self.sessions[slot as usize].outbox = outbox;
+        let answered = self.answer(poll, &outbox, id.as_ref(), None, advice, ack);
+        let session = &mut self.sessions[slot as usize];
+        session.outbox = outbox;
+        // Unless the connection was gone: then nobody has taken responsibility, and they wait for the next outlet.
+        if answered && session.outbox.has_messages() {
+            let taken = self.joined.batch(&session.outbox, framing).1;
+            session.handed_over(taken);
         }
         self.schedule(slot);
     }
 
-    /// Writes the response of a poll: the messages, then the connect reply, which comes last. False when
-    /// its connection was gone.
+    /// Writes the response of a poll: the messages, then the connect reply, which comes last. `ack` is the number of the
+    /// last delivery before them. False when its connection was gone.
     pub(super) fn answer(
         &mut self,
         poll: Box<Poll>,
@@ -53,6 +51,7 @@ impl Shard {
         id: Option<&RequestId>,
         error: Option<&Refusal>,
         advice: Option<Advice>,
+        ack: Option<u64>,
     ) -> bool {
         let (batch, count) =
             if outbox.has_messages() { self.joined.batch(outbox, poll.body.framing()) } else { (&[][..], 0) };
@@ -60,7 +59,7 @@ impl Shard {
         if count > 0 {
             reply.push(b',');
         }
-        Shard::connect_reply(id, error, advice, &mut reply);
+        Shard::connect_reply(id, error, advice, ack.map(|before| before + count as u64), &mut reply);
         let (mut open, mut tail) = (Vec::with_capacity(16), Vec::with_capacity(reply.len() + 8));
         poll.body.open(&mut open);
         poll.body.json(&mut tail, &reply);
@@ -70,7 +69,7 @@ impl Shard {
         head.extend_from_slice(&poll.head);
         head.extend_from_slice(format!("{length}\r\n\r\n").as_bytes());
         head.append(&mut open);
-        match outlet::write(&poll.wire.stream, &[&head, batch, &tail]) {
+        match poll.wire.write(&[&head, batch, &tail]) {
             Written::All => outlet::answered(&poll, TICK * self.now),
             Written::Part(Some(rest)) => outlet::finish_answer(poll, rest, ANSWER, self.clock.clone()),
             Written::Part(None) => {
@@ -86,7 +85,8 @@ impl Shard {
         true
     }
 
-    /// Answers a connect that is held on a socket.
+    /// Answers a connect that is held on a socket. In CometD's way of acknowledging, what waits comes in the same frame:
+    /// a client has all of it or nothing.
     pub(super) fn reply_connect(
         &mut self,
         slot: u32,
@@ -99,7 +99,16 @@ impl Shard {
             return;
         }
         let mut json = vec![b'['];
-        Shard::connect_reply(id, error, advice, &mut json);
+        if session.ack() == Ack::Batch && session.outbox.has_messages() {
+            let (batch, count) = self.joined.batch(&session.outbox, Framing::Array);
+            json.extend_from_slice(batch);
+            json.push(b',');
+            session.handed_over(count);
+            self.turn.tally.add(count, batch.len());
+            self.leave_deep(slot);
+        }
+        let session = &mut self.sessions[slot as usize];
+        Shard::connect_reply(id, error, advice, session.ack_number(), &mut json);
         json.push(b']');
         bayeux::websocket::write_frame(session.outbox.replies_mut(), bayeux::websocket::Opcode::Text, &json);
         self.mark(slot, true);
@@ -110,10 +119,11 @@ impl Shard {
         id: Option<&RequestId>,
         error: Option<&Refusal>,
         advice: Option<Advice>,
+        ack: Option<u64>,
         out: &mut Vec<u8>,
     ) {
         let mut reply = Reply::new("/meta/connect");
-        (reply.id, reply.error, reply.advice) = (id, error, advice);
+        (reply.id, reply.error, reply.advice, reply.ack) = (id, error, advice, ack);
         reply.write_json(out);
     }
 
@@ -128,10 +138,11 @@ impl Shard {
             self.leave_deep(slot);
             let session = &mut self.sessions[slot as usize];
             if let Phase::Held(id) = std::mem::replace(&mut session.phase, Phase::Between) {
+                let ack = session.ack_number();
                 let outbox = std::mem::take(&mut session.outbox);
                 match std::mem::take(&mut session.outlet) {
                     Outlet::Poll(poll) => {
-                        self.answer(poll, &outbox, id.as_ref(), None, Some(advice));
+                        self.answer(poll, &outbox, id.as_ref(), None, Some(advice), ack);
                     }
                     other => {
                         session.outlet = other;

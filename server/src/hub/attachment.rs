@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bayeux::{Framing, Reconnect, Refusal, RequestId};
+use bayeux::{Ack, Framing, Reconnect, Refusal, RequestId};
 
+use super::acknowledge;
 use super::outbox::{CUT_BYTES, Outbox, REPLY_BYTES};
-use super::outlet::{self, Outlet, Poll, Socket, Wire, Woken};
+use super::outlet::{self, Outlet, Poll, Socket, Woken};
 use super::session::{Ended, Key, Phase, Session};
 use super::shard::Shard;
+use super::wire::Wire;
+
+/// When a client is asked again for acknowledgements that it has not sent with its connect.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What speaks for and against holding a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +118,16 @@ impl Shard {
         if let Phase::Held(earlier) = std::mem::replace(&mut session.phase, Phase::Held(id)) {
             self.reply_connect(key.slot, earlier.as_ref(), None, None);
         }
-        let until = self.after(timeout);
-        self.sessions[key.slot as usize].until = until;
+        // A client that owes many acknowledgements is asked for them soon, since nothing may come that would make it.
+        let asks = acknowledge::owes(&self.sessions[key.slot as usize]);
+        let until = self.after(if asks { timeout.min(ASK_AGAIN) } else { timeout });
+        let session = &mut self.sessions[key.slot as usize];
+        session.until = until;
+        let waits = session.outbox.has_messages();
         self.schedule(key.slot);
+        if waits {
+            self.mark(key.slot, true);
+        }
         Hold::Done
     }
 
@@ -124,7 +136,7 @@ impl Shard {
         if !self.has(key) {
             let advice = self.advice(Reconnect::Handshake);
             let unknown = Refusal::session_unknown();
-            self.answer(Box::new(poll), &Outbox::default(), id.as_ref(), Some(&unknown), Some(advice));
+            self.answer(Box::new(poll), &Outbox::default(), id.as_ref(), Some(&unknown), Some(advice), None);
             return Hold::Unknown;
         }
         self.replace_outlet(key.slot);
@@ -212,9 +224,10 @@ impl Shard {
                 let mut advice = self.advice(Reconnect::Retry);
                 advice.interval = advice.interval.max(2000);
                 let refusal = Refusal::connect_replaced();
-                self.answer(poll, &Outbox::default(), id.as_ref(), Some(&refusal), Some(advice));
+                self.answer(poll, &Outbox::default(), id.as_ref(), Some(&refusal), Some(advice), None);
             }
         }
+        self.begin_again(slot);
     }
 
     /// The connection is gone, or will serve something else. Answers with what it still owed its peer.
@@ -222,6 +235,11 @@ impl Shard {
     pub fn detach(&mut self, key: Key, wire: &Arc<Wire>) -> Option<Box<[u8]>> {
         let until = self.after(self.options.grace);
         let session = self.get_mut(key)?;
+        if matches!((&session.phase, &session.outlet), (Phase::Stream, Outlet::Absent)) {
+            // It was given up before it began.
+            self.end(key.slot, Ended::Closed);
+            return None;
+        }
         if !session.outlet.wire().is_some_and(|held| Arc::ptr_eq(held, wire)) {
             return None;
         }
@@ -232,6 +250,7 @@ impl Shard {
             _ => None,
         };
         session.outbox.clear_replies();
+        session.outbox.rewind();
         match session.phase {
             Phase::Stream => self.end(key.slot, Ended::Closed),
             Phase::New => {}
@@ -267,7 +286,7 @@ impl Shard {
     pub fn take(&mut self, key: Key, framing: Framing) -> Vec<u8> {
         let mut bytes = Vec::new();
         let Some(session) = self.get_mut(key) else { return bytes };
-        if !session.outlet.is_vacant() {
+        if !session.outlet.is_vacant() || session.ack() != Ack::None {
             return bytes;
         }
         for (number, message) in session.outbox.iter().enumerate() {
@@ -291,11 +310,12 @@ impl Shard {
         };
         self.leave_deep(key.slot);
         let session = &mut self.sessions[key.slot as usize];
+        let ack = session.ack_number();
         let outbox = std::mem::take(&mut session.outbox);
         let parted = match std::mem::take(&mut session.outlet) {
             Outlet::Poll(poll) => {
                 let id = held.flatten();
-                self.answer(poll, &outbox, id.as_ref(), None, Some(advice));
+                self.answer(poll, &outbox, id.as_ref(), None, Some(advice), ack);
                 Parted::default()
             }
             Outlet::Socket(socket) if here.is_some_and(|here| Arc::ptr_eq(here, &socket.wire)) => {
@@ -314,7 +334,7 @@ impl Shard {
                 Parted::default()
             }
             Outlet::Absent => {
-                self.metrics.dropped(Ended::Disconnected.as_str(), outbox.len() as u64);
+                self.metrics.dropped(Ended::Disconnected.as_str(), outbox.waiting() as u64);
                 Parted::default()
             }
         };

@@ -31,6 +31,7 @@ impl Shard {
         for pattern in patterns {
             if !self.is_subscribed(key, pattern) {
                 self.subscribe_one(key, pattern);
+                self.greet(key, pattern);
             }
         }
         Subscribed::Done
@@ -39,6 +40,7 @@ impl Shard {
     /// Forgets the patterns; one that was not subscribed is forgotten already.
     pub fn unsubscribe(&mut self, key: Key, patterns: &[Pattern]) -> bool {
         for pattern in patterns {
+            self.forget_replays(key, pattern);
             let Some(session) = self.get_mut(key) else { return false };
             if let Some(asleep) = &mut session.asleep
                 && let Some(place) = asleep.iter().position(|known| known == pattern)

@@ -3,18 +3,26 @@
 //! A shard's state is touched by its own thread alone. A request that arrives on another core is passed to it as
 //! a closure; on the same core it runs at once. A message crosses to each shard once, whatever the number of subscribers.
 
+mod acknowledge;
 mod answer;
 mod attachment;
 mod expiry;
 mod interest;
+#[cfg(test)]
+mod line;
 mod outbox;
 mod outlet;
+mod overflow;
+mod past;
+mod recovery;
 mod session;
 mod shard;
+mod slow;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod wire;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -28,9 +36,13 @@ use tokio::sync::{Notify, oneshot};
 
 pub use attachment::{Hold, MayHold, Parted, Room};
 pub use interest::Subscribed;
-pub use outlet::{Guard, Poll, Wire, Woken};
+pub use outlet::{Guard, Poll, Woken};
+pub use overflow::Slow;
+pub use past::{Behind, Class, Missing, Past, Portion, Recovery, Span};
 pub use session::{Ended, Key};
-pub use shard::Shard;
+pub use shard::{Shard, Touched};
+pub use slow::{Deliver, OnOverflow};
+pub use wire::Wire;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -100,7 +112,13 @@ impl Options {
 
     /// An empty outbox never is, however small it may be.
     fn is_half_full(&self, outbox: &Outbox) -> bool {
-        outbox.len() >= (self.outbox_messages / 2).max(1) || outbox.bytes() >= (self.outbox_bytes / 2).max(1)
+        outbox.waiting() >= (self.outbox_messages / 2).max(1)
+            || outbox.waiting_bytes() >= (self.outbox_bytes / 2).max(1)
+    }
+
+    /// Whether an outbox may hold one more.
+    fn has_room(&self, outbox: &Outbox, message: &Message) -> bool {
+        outbox.len() < self.outbox_messages && outbox.bytes() + message.bytes() <= self.outbox_bytes
     }
 }
 
@@ -109,6 +127,8 @@ impl Options {
 pub struct Hub {
     mailboxes: Arc<[Arc<Mailbox>]>,
     options: Arc<Options>,
+    classes: Arc<[Class]>,
+    past: Arc<dyn Past>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -200,10 +220,18 @@ thread_local! {
 
 impl Hub {
     /// A hub of `shards` shards. Each needs a thread that [`run`](Self::run)s it.
-    pub fn new(options: Options, shards: usize, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        options: Options,
+        shards: usize,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        past: Arc<dyn Past>,
+    ) -> Self {
         Hub {
             mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
             options: Arc::new(options),
+            classes: past.classes(),
+            past,
             metrics,
             clock,
         }
@@ -233,6 +261,8 @@ impl Hub {
             self.metrics.clone(),
             mailbox.clone(),
             self.clock.clone(),
+            self.classes.clone(),
+            self.past.clone(),
         );
         LOCAL.with_borrow_mut(|local| *local = Some(shard));
         loop {

@@ -1,4 +1,5 @@
-//! What waits for one session: messages, bounded by count and bytes, and protocol replies in room of their own.
+//! What waits for one session: messages, bounded by count and bytes, and protocol replies in room of their own. With
+//! acknowledgement the messages that were handed over stay in front until the client has them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +32,10 @@ enum Queue {
 pub(super) struct Outbox {
     queue: Queue,
     bytes: u32,
+    /// How many in front have been handed over and are not acknowledged.
+    sent: u32,
+    /// What those weigh.
+    sent_bytes: u32,
     /// Ready for the wire, in the framing of the outlet they were made for.
     #[expect(
         clippy::box_collection,
@@ -57,7 +62,20 @@ impl Outbox {
         };
     }
 
-    /// Messages waiting.
+    /// Adds a message before all others. None of them may be handed over.
+    pub(super) fn push_front(&mut self, message: Arc<Message>) {
+        debug_assert_eq!(self.sent, 0, "what is handed over has its number");
+        self.bytes += message.bytes() as u32;
+        let mut many = match std::mem::take(&mut self.queue) {
+            Queue::Empty => Box::default(),
+            Queue::One(one) => Box::new(VecDeque::from([one])),
+            Queue::Many(many) => many,
+        };
+        many.push_front(message);
+        self.queue = Queue::Many(many);
+    }
+
+    /// Messages held, waiting or unacknowledged.
     pub(super) fn len(&self) -> usize {
         match &self.queue {
             Queue::Empty => 0,
@@ -66,20 +84,46 @@ impl Outbox {
         }
     }
 
-    /// What the waiting messages weigh, as [`Message::bytes`] counts it.
+    /// What the held messages weigh, as [`Message::bytes`] counts it.
     pub(super) fn bytes(&self) -> usize {
         self.bytes as usize
     }
 
+    /// Messages that wait to be handed over.
+    pub(super) fn waiting(&self) -> usize {
+        self.len() - self.sent as usize
+    }
+
+    /// What those weigh.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        (self.bytes - self.sent_bytes) as usize
+    }
+
+    /// Messages that were handed over and are not acknowledged.
+    pub(super) fn sent(&self) -> usize {
+        self.sent as usize
+    }
+
+    /// What those weigh.
+    pub(super) fn sent_bytes(&self) -> usize {
+        self.sent_bytes as usize
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.replies.is_none() && matches!(self.queue, Queue::Empty)
+        self.replies.is_none() && !self.has_messages()
     }
 
+    /// Whether messages wait to be handed over.
     pub(super) fn has_messages(&self) -> bool {
-        !matches!(self.queue, Queue::Empty)
+        self.waiting() > 0
     }
 
+    /// The messages that wait.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.all().skip(self.sent as usize)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
         let (one, many) = match &self.queue {
             Queue::Empty => (None, None),
             Queue::One(one) => (Some(one), None),
@@ -88,8 +132,64 @@ impl Outbox {
         one.into_iter().chain(many.into_iter().flat_map(|many| many.iter()))
     }
 
-    /// Lets go of the first `count` messages: the transport has taken responsibility for them.
+    /// The first `count` that wait have been handed over, and stay until they are acknowledged.
+    pub(super) fn hand_over(&mut self, count: usize) {
+        let weight: usize = self.iter().take(count).map(|message| message.bytes()).sum();
+        self.sent += count as u32;
+        self.sent_bytes += weight as u32;
+    }
+
+    /// What was handed over and not acknowledged waits again.
+    pub(super) fn rewind(&mut self) {
+        (self.sent, self.sent_bytes) = (0, 0);
+    }
+
+    /// Lets go of the first `count` messages, whether they were handed over or wait.
+    pub(super) fn forget(&mut self, count: usize) {
+        let sent = count.min(self.sent as usize);
+        let weight: usize = self.all().take(sent).map(|message| message.bytes()).sum();
+        self.sent -= sent as u32;
+        self.sent_bytes -= weight as u32;
+        self.drop_front(count);
+    }
+
+    /// Lets go of the first `count` messages: the transport has taken responsibility for them, and nobody acknowledges.
     pub(super) fn leave(&mut self, count: usize) {
+        debug_assert_eq!(self.sent, 0, "what is acknowledged is handed over");
+        self.drop_front(count);
+    }
+
+    /// Lets go of the oldest message that waits.
+    pub(super) fn drop_oldest_waiting(&mut self) {
+        self.remove(self.sent as usize);
+    }
+
+    /// Lets go of what waits on the channel of `newer`; answers with how many that were.
+    pub(super) fn conflate(&mut self, newer: &Message) -> usize {
+        let before = self.len();
+        loop {
+            let place = self.iter().position(|older| older.channel() == newer.channel());
+            let Some(place) = place else { return before - self.len() };
+            self.remove(self.sent as usize + place);
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        match &mut self.queue {
+            Queue::Many(many) => {
+                if let Some(message) = many.remove(place) {
+                    self.bytes -= message.bytes() as u32;
+                }
+                if many.is_empty() {
+                    self.queue = Queue::Empty;
+                }
+            }
+            Queue::One(_) if place == 0 => self.drop_front(1),
+            _ => {}
+        }
+    }
+
+    fn drop_front(&mut self, count: usize) {
         match &mut self.queue {
             Queue::Many(many) if count < many.len() => {
                 let gone: usize = many.drain(..count).map(|message| message.bytes()).sum();

@@ -1,123 +1,16 @@
 //! The one connection that now drains an outbox: a sink that the flush turn writes to, or one that it wakes.
 
-use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bayeux::{Framing, PollBody};
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::wire::{Wire, Written};
 use crate::clock::Clock;
 
 /// How long the last bytes for a peer may take to leave before its socket is shut.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// A socket that two parties hold: its connection's task, which reads, and a shard, which writes.
-#[derive(Debug)]
-pub struct Wire {
-    /// The socket. Whoever is not the writer at the moment must not write.
-    pub stream: TcpStream,
-    state: AtomicU8,
-    /// Seconds on the server's clock, plus one; 0 while there is something to do.
-    rests: AtomicU32,
-    changed: Notify,
-}
-
-const OPEN: u8 = 0;
-const ANSWERED: u8 = 1;
-const CLOSING: u8 = 2;
-
-impl Wire {
-    /// Takes a socket that nobody else holds.
-    pub fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Wire {
-            stream,
-            state: AtomicU8::new(OPEN),
-            rests: AtomicU32::new(0),
-            changed: Notify::new(),
-        })
-    }
-
-    /// Whether the poll held on this wire has been answered to the last byte.
-    pub fn is_answered(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ANSWERED
-    }
-
-    /// Whether the hub is ending this connection: its reader must write nothing more.
-    pub fn is_closing(&self) -> bool {
-        self.state.load(Ordering::Acquire) == CLOSING
-    }
-
-    /// Nothing is under way any more: from now on it may be closed for resting too long.
-    pub fn rest(&self, now: Duration) {
-        self.rests.store(now.as_secs() as u32 + 1, Ordering::Relaxed);
-    }
-
-    /// Something is under way.
-    pub fn work(&self) {
-        self.rests.store(0, Ordering::Relaxed);
-    }
-
-    /// Since when nothing has been under way.
-    pub fn rests_since(&self) -> Option<Duration> {
-        let since = self.rests.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(Duration::from_secs(since.into()))
-    }
-
-    /// A new poll will be held here.
-    pub fn reopen(&self) {
-        let _ = self.state.compare_exchange(ANSWERED, OPEN, Ordering::AcqRel, Ordering::Acquire);
-    }
-
-    /// Returns after the state has changed, or room for replies was made.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
-    }
-
-    pub(super) fn notify(&self) {
-        self.changed.notify_one();
-    }
-
-    fn turn_to(&self, state: u8) {
-        self.state.store(state, Ordering::Release);
-        self.changed.notify_one();
-    }
-
-    /// Returns when there is something to read, the end included. For one task at a time: it waits in the
-    /// socket's own slot for a reader, which costs a connection nothing.
-    ///
-    /// # Errors
-    /// When the runtime that the socket belongs to has stopped.
-    pub async fn readable(&self) -> io::Result<()> {
-        std::future::poll_fn(|context| self.stream.poll_read_ready(context)).await
-    }
-
-    /// Ends both directions; the reader sees the end of the stream.
-    pub fn shut(&self) {
-        let _ = SockRef::from(&self.stream).shutdown(std::net::Shutdown::Both);
-    }
-
-    /// Writes everything, waiting as long as it takes. For the party that is the writer.
-    ///
-    /// # Errors
-    /// What the socket says when the peer is gone.
-    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.stream.try_write(bytes) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stream.writable().await?,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Something to let go of when a poll is answered (a place among its browser's held polls).
 pub type Guard = Box<dyn Send>;
@@ -176,53 +69,6 @@ pub(super) enum Outlet {
     Woken(Arc<Woken>),
 }
 
-/// What became of a write.
-pub(super) enum Written {
-    All,
-    /// The kernel takes no more for now; these bytes are left of it (`None`: it took nothing).
-    Part(Option<Box<[u8]>>),
-    Closed,
-}
-
-/// One non-blocking write of `slices` joined. The system is asked directly, since it knows best whether the socket takes
-/// more, and what the runtime remembers of it is one more miss of the cache for each delivery. Only when it
-/// takes nothing the runtime tries as well, and so learns what to wait for.
-pub(super) fn write(stream: &TcpStream, slices: &[&[u8]]) -> Written {
-    let total: usize = slices.iter().map(|slice| slice.len()).sum();
-    let mut vector = [IoSlice::new(&[]); 4];
-    for (place, slice) in vector.iter_mut().zip(slices) {
-        *place = IoSlice::new(slice);
-    }
-    let vector = &vector[..slices.len()];
-    let sent = match slices {
-        [slice] => rustix::net::send(stream, slice, SendFlags::NOSIGNAL),
-        _ => {
-            let mut nothing = SendAncillaryBuffer::default();
-            rustix::net::sendmsg(stream, vector, &mut nothing, SendFlags::NOSIGNAL)
-        }
-    };
-    let written = match sent {
-        Ok(written) => Ok(written),
-        Err(Errno::AGAIN | Errno::INTR) => stream.try_write_vectored(vector),
-        Err(error) => Err(error.into()),
-    };
-    match written {
-        Ok(written) if written == total => Written::All,
-        Ok(written) => {
-            let mut rest = Vec::with_capacity(total - written);
-            let mut skip = written;
-            for slice in slices {
-                let from = skip.min(slice.len());
-                rest.extend_from_slice(&slice[from..]);
-                skip -= from;
-            }
-            Written::Part(Some(rest.into()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Part(None),
-        Err(_) => Written::Closed,
-    }
-}
-
 impl Outlet {
     /// Whether a message can leave as soon as a turn comes to it. Only the others can overflow: where
     /// the outlet is free and messages gather, it is the server that is late.
@@ -250,8 +96,8 @@ impl Outlet {
 
 /// Lets the last bytes of a connection leave, then shuts it. At most [`FAREWELL`] long.
 pub(super) fn farewell(wire: Arc<Wire>, bytes: Vec<u8>) {
-    wire.turn_to(CLOSING);
-    match write(&wire.stream, &[&bytes]) {
+    wire.close();
+    match wire.write(&[&bytes]) {
         Written::All | Written::Closed => wire.shut(),
         Written::Part(rest) => {
             let rest = rest.unwrap_or_else(|| bytes.into());
@@ -266,11 +112,11 @@ pub(super) fn farewell(wire: Arc<Wire>, bytes: Vec<u8>) {
 /// Finishes the answer to a poll: gives the wire back to its connection, or shuts it.
 pub(super) fn answered(poll: &Poll, now: Duration) {
     if poll.close {
-        poll.wire.turn_to(CLOSING);
+        poll.wire.close();
         poll.wire.shut();
     } else {
         poll.wire.rest(now);
-        poll.wire.turn_to(ANSWERED);
+        poll.wire.answered();
     }
 }
 
@@ -280,7 +126,7 @@ pub(super) fn finish_answer(poll: Box<Poll>, rest: Box<[u8]>, limit: Duration, c
         match tokio::time::timeout(limit, poll.wire.write_all(&rest)).await {
             Ok(Ok(())) => answered(&poll, clock.now()),
             _ => {
-                poll.wire.turn_to(CLOSING);
+                poll.wire.close();
                 poll.wire.shut();
             }
         }

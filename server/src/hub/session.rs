@@ -1,10 +1,11 @@
 //! One session: somebody who listens, over whichever connection is attached at the moment.
 
-use bayeux::{Pattern, RequestId, SessionId};
+use bayeux::{Ack, Pattern, RequestId, SessionId};
 
 use super::expiry::Tick;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
+use super::recovery::More;
 use super::subscriptions::Entry;
 
 /// Names one session of one shard. It outlives the session: a slot that was given to somebody else has another
@@ -89,18 +90,50 @@ pub(super) struct Session {
         reason = "a pointer for the many who have none, instead of three words"
     )]
     pub(super) asleep: Option<Box<Vec<Pattern>>>,
+    /// What only some sessions have: acknowledgement, a publisher's name, a way back to what was missed.
+    pub(super) more: Option<Box<More>>,
     /// When `phase` ends.
     pub(super) until: Tick,
     /// When the next heartbeat is due on the socket.
     pub(super) beat: Tick,
     /// Where the wheel will next come by.
     pub(super) scheduled: Tick,
+    /// Since when messages wait.
+    pub(super) waits_since: Tick,
 }
 
 impl Session {
     /// Patterns subscribed, awake or asleep.
     pub(super) fn subscriptions(&self) -> usize {
         self.entries.len() + self.asleep.as_ref().map_or(0, |asleep| asleep.len())
+    }
+
+    /// How its deliveries are acknowledged.
+    pub(super) fn ack(&self) -> Ack {
+        self.more.as_ref().map_or(Ack::None, |more| more.ack)
+    }
+
+    /// Whether a message can leave as soon as a turn comes to it. In CometD's way of acknowledging that takes a connect
+    /// that is held.
+    pub(super) fn is_free(&self) -> bool {
+        self.outlet.is_free() && (self.ack() != Ack::Batch || matches!(self.phase, Phase::Held(_)))
+    }
+
+    /// The first `count` messages that wait have been handed to a connection.
+    pub(super) fn handed_over(&mut self, count: usize) {
+        match &mut self.more {
+            Some(more) if more.ack != Ack::None => {
+                self.outbox.hand_over(count);
+                more.handed_over(self.outbox.sent());
+            }
+            _ => self.outbox.leave(count),
+        }
+    }
+
+    /// The number that stands for all deliveries handed over so far; absent where nobody acknowledges.
+    pub(super) fn ack_number(&self) -> Option<u64> {
+        let more = self.more.as_ref().filter(|more| more.ack != Ack::None)?;
+        Some(more.base + self.outbox.sent() as u64)
     }
 
     /// The next moment at which something is due.

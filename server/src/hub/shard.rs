@@ -11,11 +11,19 @@ use std::hash::BuildHasher;
 use super::expiry::{Tick, Wheel, tick, tick_after};
 use super::outbox::{Joined, Outbox};
 use super::outlet::{self, Outlet};
+use super::past::{Class, Past};
 use super::session::{Dirty, Ended, Key, Phase, Session};
 use super::subscriptions::Subscriptions;
 use super::{Mailbox, Options};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+
+/// What is known of a session whose client was heard of.
+#[derive(Clone, Copy, Debug)]
+pub struct Touched {
+    /// The name under which it publishes in all of its sessions, as a number.
+    pub publisher: Option<std::num::NonZeroU64>,
+}
 
 /// The sessions of one core.
 pub struct Shard {
@@ -25,6 +33,10 @@ pub struct Shard {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) clock: Clock,
     pub(super) now: Tick,
+    pub(super) classes: Arc<[Class]>,
+    pub(super) past: Arc<dyn Past>,
+    /// The last sequence of each class that this shard has taken in.
+    pub(super) seen: Vec<u64>,
     pub(super) sessions: Slab<Session>,
     by_id: HashTable<u32>,
     hasher: DefaultHashBuilder,
@@ -32,6 +44,7 @@ pub struct Shard {
     pub(super) wheel: Wheel,
     pub(super) turn: super::turn::Lists,
     pub(super) joined: Joined,
+    pub(super) said: super::overflow::Said,
     generation: u32,
 }
 
@@ -42,6 +55,8 @@ impl Shard {
         metrics: Arc<Metrics>,
         mailbox: Arc<Mailbox>,
         clock: Clock,
+        classes: Arc<[Class]>,
+        past: Arc<dyn Past>,
     ) -> Self {
         let now = tick(clock.now());
         Shard {
@@ -51,6 +66,9 @@ impl Shard {
             mailbox,
             clock,
             now,
+            seen: vec![0; classes.len()],
+            classes,
+            past,
             sessions: Slab::new(),
             by_id: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
@@ -58,6 +76,7 @@ impl Shard {
             wheel: Wheel::new(now),
             turn: Default::default(),
             joined: Joined::default(),
+            said: Default::default(),
             generation: 0,
         }
     }
@@ -95,6 +114,8 @@ impl Shard {
             until,
             beat: self.after(self.options.heartbeat),
             scheduled: Tick::MAX,
+            more: None,
+            waits_since: self.now,
         };
         let slot = self.sessions.insert(session) as u32;
         self.metrics.sessions.inc();
@@ -140,18 +161,14 @@ impl Shard {
         self.sessions.get_mut(key.slot as usize).filter(|session| session.generation == key.generation)
     }
 
-    /// The client was heard of: while no connect is held, its grace starts again.
-    pub fn touch(&mut self, key: Key) -> bool {
+    /// The client was heard of: while no connect is held, its grace starts again. `None`: there is no such session.
+    pub fn touch(&mut self, key: Key) -> Option<Touched> {
         let until = self.after(self.options.grace);
-        match self.get_mut(key) {
-            Some(session) => {
-                if matches!(session.phase, Phase::Between) {
-                    session.until = until;
-                }
-                true
-            }
-            None => false,
+        let session = self.get_mut(key)?;
+        if matches!(session.phase, Phase::Between) {
+            session.until = until;
         }
+        Some(Touched { publisher: session.more.as_ref().and_then(|more| more.publisher) })
     }
 
     /// Puts the session into the wheel unless the wheel comes by in time anyway.
@@ -190,7 +207,7 @@ impl Shard {
         }
         self.metrics.sessions.dec();
         self.metrics.ended(ended.as_str());
-        self.metrics.dropped(ended.as_str(), session.outbox.len() as u64);
+        self.metrics.dropped(ended.as_str(), session.outbox.waiting() as u64);
         match std::mem::take(&mut session.outlet) {
             Outlet::Absent => {}
             Outlet::Woken(woken) => woken.wake(),
@@ -210,7 +227,7 @@ impl Shard {
                 };
                 let unknown = Refusal::session_unknown();
                 let advice = self.advice(Reconnect::Handshake);
-                self.answer(poll, &Outbox::default(), id, Some(&unknown), Some(advice));
+                self.answer(poll, &Outbox::default(), id, Some(&unknown), Some(advice), None);
             }
         }
     }

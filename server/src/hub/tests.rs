@@ -9,13 +9,47 @@ use super::shard::Shard;
 use super::*;
 
 fn shard(options: Options) -> Shard {
-    Shard::new(0, Arc::new(options), Metrics::new(), Mailbox::new(), Clock::system())
+    let past = Arc::new(NoPast);
+    Shard::new(0, Arc::new(options), Metrics::new(), Mailbox::new(), Clock::system(), past.classes(), past)
+}
+
+/// Nothing is kept.
+struct NoPast;
+
+impl Past for NoPast {
+    fn classes(&self) -> Arc<[Class]> {
+        let class = Class {
+            epoch: 256,
+            patterns: Vec::new(),
+            history: false,
+            deliver: Deliver::Every,
+            on_overflow: OnOverflow::End,
+            last_value: false,
+        };
+        [class].into()
+    }
+
+    fn read(&self, _: usize, _: &[Pattern], span: Span, _: Portion, _: &mut Vec<Arc<Message>>) -> u64 {
+        span.until
+    }
+
+    fn latest(&self, _: usize, _: &Pattern, span: Span, _: Portion, _: &mut Vec<Arc<Message>>) -> u64 {
+        span.until
+    }
+
+    fn lost(&self, _: usize, _: &Pattern) -> u64 {
+        0
+    }
+
+    fn last(&self, _: usize) -> u64 {
+        0
+    }
 }
 
 fn message(channel: &str, number: u64) -> Arc<Message> {
     let payload = Payload::Json(serde_json::value::to_raw_value(&number).unwrap());
     let draft = Draft { channel: Channel::parse(channel).unwrap(), id: None, payload };
-    Arc::new(draft.seal(Position { epoch: 1, sequence: number }))
+    Arc::new(draft.seal(Position { epoch: 256, sequence: number }))
 }
 
 fn publish(shard: &mut Shard, channel: &str) {

@@ -9,14 +9,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bayeux::Message;
+use bayeux::{Ack, Message};
 
 use super::Command;
+use super::acknowledge;
 use super::expiry::Tick;
 use super::outbox::Outbox;
-use super::outlet::{self, Outlet, Written};
-use super::session::{Dirty, Ended, Key};
+use super::outlet::Outlet;
+use super::past::Class;
+use super::session::{Dirty, Key};
 use super::shard::Shard;
+use super::slow::Deliver;
+use super::wire::Written;
 use crate::metrics::Metrics;
 
 /// How long a turn may hold the core before others (readers, new connections) have theirs.
@@ -165,17 +169,32 @@ impl Shard {
 
     /// Pushes a message into the outbox of everyone who listens; answers with how many.
     fn deliver(&mut self, message: &Arc<Message>) -> usize {
+        let number = Class::of(message.position());
+        let class = &self.classes[number];
+        self.seen[number] = message.position().sequence;
         let receivers: usize =
             self.subscriptions.matching(message.channel()).map(|list| self.subscriptions.len(list)).sum();
         let urgent = receivers <= URGENT;
         for list in self.subscriptions.matching(message.channel()) {
             for slot in self.subscriptions.members(list) {
                 let session = &mut self.sessions[slot as usize];
-                let free = session.outlet.is_free();
-                if !free
-                    && (session.outbox.len() >= self.options.outbox_messages
-                        || session.outbox.bytes() + message.bytes() > self.options.outbox_bytes)
-                {
+                let free = session.is_free();
+                let mut bounded = !free;
+                if let Some(more) = &session.more {
+                    if more.is_shut(number)
+                        || (message.muted().is_some() && message.muted() == more.publisher)
+                    {
+                        continue;
+                    }
+                    bounded |= more.ack != Ack::None;
+                }
+                if !session.outbox.has_messages() {
+                    session.waits_since = self.now;
+                } else if class.deliver == Deliver::Latest {
+                    let older = session.outbox.conflate(message);
+                    self.metrics.messages_conflated.inc_by(older as u64);
+                }
+                if bounded && !self.options.has_room(&session.outbox, message) {
                     self.turn.full.push(slot);
                     continue;
                 }
@@ -195,8 +214,7 @@ impl Shard {
             }
         }
         while let Some(slot) = self.turn.full.pop() {
-            self.metrics.dropped("overflow", 1);
-            self.end(slot, Ended::Overflow);
+            self.overflow(slot, message, urgent);
         }
         receivers
     }
@@ -240,34 +258,39 @@ impl Shard {
     pub(super) fn flush(&mut self, slot: u32) {
         let session = &mut self.sessions[slot as usize];
         session.dirty = Dirty::No;
+        let ack = session.ack();
+        if ack != Ack::None {
+            self.answer_acknowledging(slot);
+        }
+        let session = &mut self.sessions[slot as usize];
         match &mut session.outlet {
             Outlet::Socket(socket) if socket.rest.is_none() => {
-                let (batch, count) = if session.outbox.has_messages() {
+                let (batch, count) = if ack != Ack::Batch && session.outbox.has_messages() {
                     self.joined.batch(&session.outbox, socket.framing)
                 } else {
                     (&[][..], 0)
                 };
                 let replies = session.outbox.replies();
                 if batch.is_empty() && replies.is_empty() {
-                    return;
+                    return self.catch_up(slot);
                 }
                 let length = batch.len() + replies.len();
                 let written = if socket.chunked {
                     let head = format!("{length:x}\r\n");
-                    outlet::write(&socket.wire.stream, &[head.as_bytes(), batch, replies, b"\r\n"])
+                    socket.wire.write(&[head.as_bytes(), batch, replies, b"\r\n"])
                 } else if replies.is_empty() {
-                    outlet::write(&socket.wire.stream, &[batch])
+                    socket.wire.write(&[batch])
                 } else if batch.is_empty() {
-                    outlet::write(&socket.wire.stream, &[replies])
+                    socket.wire.write(&[replies])
                 } else {
-                    outlet::write(&socket.wire.stream, &[batch, replies])
+                    socket.wire.write(&[batch, replies])
                 };
                 if !matches!(written, Written::Part(None) | Written::Closed) {
                     self.turn.tally.add(count, length);
-                    session.outbox.leave(count);
                     if !replies_done(&mut session.outbox) {
                         socket.wire.notify();
                     }
+                    session.handed_over(count);
                 }
                 self.after_write(slot, written);
             }
@@ -281,12 +304,13 @@ impl Shard {
         let Outlet::Socket(socket) = &mut session.outlet else { return };
         match written {
             Written::All => {
-                if session.outbox.has_messages() {
+                if (session.outbox.has_messages() && session.is_free()) || acknowledge::asks(session) {
                     self.turn.mark(slot, &mut session.dirty, false);
                 }
                 if !self.options.is_half_full(&session.outbox) {
                     self.leave_deep(slot);
                 }
+                self.catch_up(slot);
             }
             Written::Part(rest) => {
                 socket.rest = Some(rest.unwrap_or_default());
@@ -309,7 +333,7 @@ impl Shard {
         let key = Key { shard: self.index, slot, generation: session.generation };
         let mailbox = self.mailbox.clone();
         tokio::spawn(async move {
-            if wire.stream.writable().await.is_ok() {
+            if wire.writable().await.is_ok() {
                 mailbox.post(Command::Writable(key));
             }
         });
@@ -324,7 +348,7 @@ impl Shard {
             self.flush(key.slot);
             return;
         }
-        match outlet::write(&socket.wire.stream, &[&rest]) {
+        match socket.wire.write(&[&rest]) {
             Written::All => {
                 socket.wire.notify();
                 self.flush(key.slot);

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::scratch::{self, Read};
@@ -34,8 +32,7 @@ impl Drop for Visit {
 }
 
 /// Serves a connection until it closes or becomes something else.
-pub(crate) fn run(app: Arc<App>, stream: TcpStream, peer: Option<IpAddr>) -> impl Future<Output = ()> {
-    let wire = Wire::new(stream);
+pub(crate) fn run(app: Arc<App>, wire: Arc<Wire>, peer: Option<IpAddr>) -> impl Future<Output = ()> {
     rest::register(&wire);
     app.metrics().connected("http");
     visit(Visit { app, wire, peer, ahead: Vec::new() })
@@ -107,7 +104,7 @@ async fn serve(visit: &mut Visit) -> Next {
 
 /// Lets the last response arrive: no more is written, and what the peer still sends is read and forgotten.
 pub(super) async fn linger(wire: &Wire) {
-    if SockRef::from(&wire.stream).shutdown(std::net::Shutdown::Write).is_err() {
+    if wire.shut_write().is_err() {
         return;
     }
     let mut left = LINGER_BYTES;

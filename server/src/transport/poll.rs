@@ -75,7 +75,8 @@ pub(super) async fn answer(
 ) -> Answer<Taken> {
     let close = closes(version, headers);
     let browser = cookie(headers, BROWSER);
-    let Spoken { mut replies, session, hold, shook_hands } = app.broker.converse(&mut door, requests).await;
+    let Spoken { mut replies, messages, session, hold, shook_hands } =
+        app.broker.converse(&mut door, requests).await;
     if let Some(held) = hold {
         let guard = match &browser {
             None => Ok(None),
@@ -96,6 +97,7 @@ pub(super) async fn answer(
     // With scripts, whose order of arrival nobody knows, messages ride on connect replies only.
     let rides = body == PollBody::Array || !replies.last.is_empty();
     let messages = match session {
+        _ if !messages.is_empty() => messages,
         Some(key) if rides => app.broker.take(key, Framing::Array).await.unwrap_or_default(),
         _ => Vec::new(),
     };

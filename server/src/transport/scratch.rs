@@ -26,7 +26,7 @@ pub(super) enum Read<R> {
 pub(super) fn read<R>(wire: &Wire, limit: usize, take: impl FnOnce(&mut [u8]) -> R) -> Read<R> {
     SCRATCH.with_borrow_mut(|scratch| {
         let room = limit.min(BYTES);
-        match wire.stream.try_read(&mut scratch[..room]) {
+        match wire.try_read(&mut scratch[..room]) {
             Ok(0) => Read::End,
             Ok(count) => Read::Bytes(take(&mut scratch[..count])),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Read::Nothing,

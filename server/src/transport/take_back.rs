@@ -140,7 +140,7 @@ where
                 metrics.refused("request_too_slow");
                 if !parts.io.wrote {
                     // As much of it as leaves at once: nobody waits for whoever made us wait.
-                    let _ = wire.stream.try_write(TOO_SLOW);
+                    let _ = wire.try_write(TOO_SLOW);
                 }
             }
             return End::Closed;
@@ -236,7 +236,7 @@ impl Read for Io {
             return Poll::Ready(Ok(()));
         }
         loop {
-            std::task::ready!(self.wire.stream.poll_read_ready(context))?;
+            std::task::ready!(self.wire.poll_read_ready(context))?;
             let room = buffer.remaining();
             let put = |bytes: &mut [u8]| {
                 buffer.put_slice(bytes);
@@ -262,7 +262,7 @@ impl Write for Io {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match self.wire.stream.try_write(bytes) {
+            match self.wire.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     self.progress.blocked.store(false, Ordering::Relaxed);
@@ -271,7 +271,7 @@ impl Write for Io {
                 }
             }
             self.progress.blocked.store(true, Ordering::Relaxed);
-            std::task::ready!(self.wire.stream.poll_write_ready(context))?;
+            std::task::ready!(self.wire.poll_write_ready(context))?;
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::scratch::{self, Read};
 use super::{Accepted, App};
-use crate::broker::{Bound, Door, Replies};
+use crate::broker::{Bound, Door, Spoken};
 use crate::hub::{Room, Wire};
 
 /// How long a socket may carry no session.
@@ -137,7 +137,7 @@ impl Socket {
             let (cause, code, reason) = match said {
                 Said::Requests(requests) => {
                     let spoken = self.app.broker.converse(&mut self.door, requests).await;
-                    frame(&mut out, &spoken.replies);
+                    frame(&mut out, &spoken);
                     continue;
                 }
                 Said::Ping(payload) => {
@@ -227,7 +227,8 @@ fn decode(app: &App, decoder: &mut Decoder, bytes: &mut [u8]) -> Vec<Said> {
 }
 
 /// Frames replies: that to a handshake alone, then the others.
-fn frame(out: &mut Vec<u8>, replies: &Replies) {
+fn frame(out: &mut Vec<u8>, spoken: &Spoken) {
+    let Spoken { replies, messages, .. } = spoken;
     let mut text = |parts: &[&[u8]]| {
         let mut json = vec![b'['];
         for part in parts.iter().filter(|part| !part.is_empty()) {
@@ -242,5 +243,5 @@ fn frame(out: &mut Vec<u8>, replies: &Replies) {
         }
     };
     text(&[&replies.first]);
-    text(&[&replies.middle, &replies.last]);
+    text(&[messages, &replies.middle, &replies.last]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bayeux::{Channel, Draft, Framing, Limits, Pattern, Payload};
-use encke::broker::Broker;
+use encke::broker::{Broker, By, Classes};
 use encke::clock::Clock;
 use encke::hub::{Hub, Key, Options, Woken};
 use encke::metrics::Metrics;
@@ -23,10 +23,20 @@ impl Node {
     /// A hub of one shard, which runs on this test's own thread.
     fn start(options: Options) -> Self {
         let metrics = Metrics::new();
-        let hub = Hub::new(options, 1, Clock::system(), metrics.clone());
+        let classes = Classes::new(&[], &Limits::default().channel, Clock::system()).expect("no tables");
+        let hub = Hub::new(options, 1, Clock::system(), metrics.clone(), classes.clone());
         tokio::spawn(hub.clone().run(0));
         let policy = Policy::new(policy::Options { open: true });
-        Node { broker: Arc::new(Broker::new(hub, policy, Limits::default(), &["long-polling"], metrics)) }
+        Node {
+            broker: Arc::new(Broker::new(
+                hub,
+                classes,
+                policy,
+                Limits::default(),
+                &["long-polling"],
+                metrics,
+            )),
+        }
     }
 
     async fn stream(&self, pattern: &str) -> (Key, Arc<Woken>) {
@@ -39,7 +49,7 @@ impl Node {
     async fn publish(&self, data: u64) {
         let payload = Payload::Json(serde_json::value::to_raw_value(&data).expect("JSON"));
         let draft = Draft { channel: Channel::parse("/a/b").expect("a channel"), id: None, payload };
-        self.broker.publish(&Identity::default(), draft, false).await.expect("allowed");
+        self.broker.publish(&Identity::default(), draft, By::Anyone).await.expect("allowed");
     }
 
     /// Waits to be woken until something can be taken; `None` when the session has ended.

@@ -1,0 +1,278 @@
+//! Reading what was said: subscriptions that begin in the past, and pages of history.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bayeux::{Channel, Cursor, Message, Pattern, Position, Refusal, Reply, RequestId, Since, Subscription};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Broker, Door, Replies, Spoken};
+use crate::hub::{Class, Key, Missing, Past, Portion, Recovery, Span};
+use crate::policy::Identity;
+
+/// Messages of a page unless it says otherwise, and at most.
+const PAGE: usize = 100;
+/// Messages of a page at most.
+const LONGEST_PAGE: usize = 1000;
+/// Bytes of a page; at least one message.
+const PAGE_BYTES: usize = 512 * 1024;
+
+/// How often a shard that is behind is asked again, a turn each time, before the cursor is taken for nonsense.
+const TRIES: usize = 100_000;
+
+/// A part of a history.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// Where it ends.
+    pub cursor: Cursor,
+    /// Whether there is more after it.
+    pub more: bool,
+    /// Whether nothing is missing before it; absent when no cursor was given.
+    pub recovered: Option<Result<(), Missing>>,
+}
+
+impl Page {
+    /// The JSON object that every door answers with.
+    pub fn json(&self) -> String {
+        let mut text = "{\"messages\":[".to_owned();
+        for (number, message) in self.messages.iter().enumerate() {
+            text += if number > 0 { "," } else { "" };
+            text += std::str::from_utf8(message.json()).expect("JSON is UTF-8");
+        }
+        text += &format!("],\"cursor\":\"{}\",\"more\":{}", self.cursor, self.more);
+        match &self.recovered {
+            None => {}
+            Some(Ok(())) => text += ",\"recovered\":true",
+            Some(Err(missing)) => {
+                text += &format!(",\"recovered\":false,\"reason\":\"{}\"", missing.as_str());
+            }
+        }
+        text + "}"
+    }
+}
+
+/// What became of a recovery, as clients read it.
+pub fn recovery_json(recovery: &Recovery) -> serde_json::Value {
+    let mut json = serde_json::Map::new();
+    if !recovery.cursor.is_empty() {
+        json.insert("cursor".into(), recovery.cursor.to_string().into());
+    }
+    if let Some(recovered) = recovery.recovered {
+        json.insert("recovered".into(), recovered.is_ok().into());
+        if let Err(missing) = recovered {
+            json.insert("reason".into(), missing.as_str().into());
+        }
+    }
+    json.into()
+}
+
+impl Broker {
+    /// Begins subscriptions in the past.
+    pub(super) async fn recover(&self, key: Key, wishes: Vec<(Pattern, Since)>) -> Vec<(Pattern, Recovery)> {
+        let mut recoveries = Vec::with_capacity(wishes.len());
+        for (pattern, mut since) in wishes {
+            let mut tries = 0;
+            let recovery = loop {
+                let (about, from) = (pattern.clone(), since.clone());
+                let answer =
+                    self.hub.call(key.shard.into(), move |shard| shard.recover(key, &about, &from)).await;
+                match answer {
+                    None => break Recovery::default(),
+                    Some(Ok(recovery)) => break recovery,
+                    // The shard has mail to take in, which it does between two turns of this loop.
+                    Some(Err(_)) if tries < TRIES => tries += 1,
+                    Some(Err(_)) => since = Since::Garbage,
+                }
+                tokio::task::yield_now().await;
+            };
+            recoveries.push((pattern, recovery));
+        }
+        recoveries
+    }
+
+    /// Answers a subscribe request.
+    pub(super) async fn subscribe_request(
+        &self,
+        door: &Door,
+        key: Key,
+        subscription: &Subscription,
+        wishes: HashMap<Box<str>, Since>,
+    ) -> Result<Option<Box<RawValue>>, Refusal> {
+        self.subscribe(&door.identity, key, subscription.patterns.clone()).await?;
+        let wishes: Vec<_> = subscription
+            .patterns
+            .iter()
+            .filter_map(|pattern| Some((pattern.clone(), wishes.get(pattern.as_str())?.clone())))
+            .collect();
+        if wishes.is_empty() {
+            return Ok(None);
+        }
+        let recoveries = self.recover(key, wishes).await;
+        let named: serde_json::Map<_, _> = recoveries
+            .iter()
+            .map(|(pattern, recovery)| (pattern.as_str().to_owned(), recovery_json(recovery)))
+            .collect();
+        Ok(to_raw_value(&serde_json::json!({ "encke": { "recovery": named } })).ok())
+    }
+
+    /// A page of what is kept. Without a cursor: the newest.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn page(
+        &self,
+        who: &Identity,
+        pattern: &Pattern,
+        since: Option<&Since>,
+        limit: Option<usize>,
+    ) -> Result<Page, Refusal> {
+        self.may_subscribe(who, std::slice::from_ref(pattern)).await?;
+        let portion = Portion { messages: limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE), bytes: PAGE_BYTES };
+        let mut page = Page::default();
+        let mut worst = None;
+        let mut histories = 0;
+        let mut left = portion;
+        for (number, class) in self.classes.histories(pattern) {
+            histories += 1;
+            let sequence = match since {
+                None => None,
+                Some(since) => match self.begin(number, class, pattern, since) {
+                    Ok((sequence, missing)) => {
+                        worst = worst.max(missing);
+                        Some(sequence)
+                    }
+                    Err(missing) => {
+                        worst = worst.max(Some(missing));
+                        None
+                    }
+                },
+            };
+            let reached = match (sequence, since) {
+                (Some(after), _) => {
+                    let last = self.classes.last(number);
+                    let mut after = after;
+                    while after < last && left.messages > 0 && left.bytes > 0 {
+                        let before = page.messages.len();
+                        let span = Span { after, until: last };
+                        after = self.classes.read(
+                            number,
+                            std::slice::from_ref(pattern),
+                            span,
+                            left,
+                            &mut page.messages,
+                        );
+                        left.take(&page.messages[before..]);
+                    }
+                    page.more |= after < last;
+                    after
+                }
+                // From now on: a cursor that means nothing here.
+                (None, Some(_)) => self.classes.last(number),
+                (None, None) => {
+                    let (newest, last) = self.classes.newest(number, pattern, portion);
+                    page.messages.extend(newest);
+                    last
+                }
+            };
+            page.cursor.set(Position { epoch: class.epoch, sequence: reached });
+        }
+        if since.is_none() && page.messages.len() > portion.messages {
+            // Of several histories: the newest of each, as there is no order between them.
+            let surplus = page.messages.len() - portion.messages;
+            page.messages.drain(..surplus);
+        }
+        if let Some(since) = since
+            && !matches!(since, Since::All | Since::Now)
+        {
+            let missing = if histories == 0 { Some(Missing::Unknown) } else { worst };
+            page.recovered = Some(missing.map_or(Ok(()), Err));
+        }
+        Ok(page)
+    }
+
+    /// Whether some channel of a pattern may have history.
+    pub fn has_history(&self, pattern: &Pattern) -> bool {
+        self.classes.histories(pattern).next().is_some()
+    }
+
+    /// After which sequence a page begins, and what is missing there.
+    fn begin(
+        &self,
+        number: usize,
+        class: &Class,
+        pattern: &Pattern,
+        since: &Since,
+    ) -> Result<(u64, Option<Missing>), Missing> {
+        let sequence = match since {
+            Since::All => return Ok((0, None)),
+            Since::Now => return Ok((self.classes.last(number), None)),
+            Since::Garbage => return Err(Missing::Unknown),
+            Since::Sequence(sequence) => *sequence,
+            Since::Cursor(cursor) => match cursor.sequence(class.epoch) {
+                Some(sequence) => sequence,
+                None if self.classes.is_foreign(cursor) => return Ok((0, Some(Missing::NewEpoch))),
+                None => return Err(Missing::Unknown),
+            },
+        };
+        if sequence > self.classes.last(number) {
+            return Err(Missing::Unknown);
+        }
+        let is_lost = self.classes.lost(number, pattern) > sequence;
+        Ok((sequence, is_lost.then_some(Missing::TooOld)))
+    }
+
+    /// Answers what is published below `/service`: CometD's way to call the server.
+    pub(super) async fn serve(
+        &self,
+        door: &Door,
+        channel: &Channel,
+        id: Option<&RequestId>,
+        data: &RawValue,
+        spoken: &mut Spoken,
+    ) {
+        let answer = match channel.as_str() {
+            "/service/history" => self.serve_history(&door.identity, channel, data).await,
+            name => {
+                self.metrics.refused("service_unknown");
+                Err(Refusal::channel_unknown(name))
+            }
+        };
+        let mut reply = Reply::new(channel.as_str());
+        (reply.id, reply.error) = (id, answer.as_ref().err());
+        reply.data = answer.as_deref().ok();
+        Replies::add(&mut spoken.replies.middle, &reply);
+    }
+
+    async fn serve_history(
+        &self,
+        who: &Identity,
+        channel: &Channel,
+        data: &RawValue,
+    ) -> Result<Box<RawValue>, Refusal> {
+        #[derive(Deserialize)]
+        struct Asked {
+            channel: String,
+            since: Option<String>,
+            limit: Option<usize>,
+        }
+        let asked: Asked =
+            serde_json::from_str(data.get()).map_err(|_| Refusal::data_invalid(channel.as_str()))?;
+        let pattern = Pattern::parse_within(&asked.channel, &self.limits.channel)
+            .map_err(|_| Refusal::channel_invalid(&asked.channel))?;
+        let since = asked.since.as_deref().map(Since::parse);
+        let page = self.page(who, &pattern, since.as_ref(), asked.limit).await?;
+        RawValue::from_string(page.json()).map_err(|_| Refusal::data_invalid(channel.as_str()))
+    }
+}
+
+impl Portion {
+    /// Less of it is left.
+    fn take(&mut self, messages: &[Arc<Message>]) {
+        self.messages = self.messages.saturating_sub(messages.len());
+        let bytes: usize = messages.iter().map(|message| message.bytes()).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}

@@ -1,0 +1,156 @@
+//! Acknowledgement (CometD's `ack` extension): a delivery stays in the outbox until the client says that it has arrived.
+//!
+//! Numbers count the deliveries of a session, so that "I have the first N" means the same on every connection, and
+//! whoever only echoes the number that closed a batch says the same.
+
+use std::sync::Arc;
+
+use bayeux::{Ack, Acknowledged, Framing};
+
+use super::outbox::WRITE_BYTES;
+use super::outlet::{Outlet, Socket};
+use super::session::{Key, Phase, Session};
+use super::shard::Shard;
+use super::wire::Wire;
+
+/// So many unacknowledged deliveries, or
+const ASK_MESSAGES: usize = 250;
+/// so many bytes of them: a held connect is answered, and the next one acknowledges. A quarter of what an
+/// outbox may hold, so that it does not fill up in the meantime.
+const ASK_BYTES: usize = 256 * 1024;
+
+/// Whether so much is unacknowledged that the client should be heard.
+pub(super) fn owes(session: &Session) -> bool {
+    let outbox = &session.outbox;
+    session.ack() == Ack::Count && (outbox.sent() >= ASK_MESSAGES || outbox.sent_bytes() >= ASK_BYTES)
+}
+
+/// Whether it is, and a connect is held whose answer would have it acknowledge.
+pub(super) fn asks(session: &Session) -> bool {
+    matches!(session.phase, Phase::Held(_)) && owes(session)
+}
+
+impl Shard {
+    /// How a session's deliveries are acknowledged, and who publishes by it: what its handshake said.
+    pub fn settle(&mut self, key: Key, ack: Ack, publisher: Option<std::num::NonZeroU64>) {
+        if ack == Ack::None && publisher.is_none() {
+            return;
+        }
+        if let Some(session) = self.get_mut(key) {
+            let more = session.more.get_or_insert_default();
+            (more.ack, more.publisher) = (ack, publisher);
+        }
+    }
+
+    /// Names the one who publishes by a session that has no name yet.
+    pub fn settle_publisher(&mut self, key: Key, publisher: std::num::NonZeroU64) {
+        if let Some(session) = self.get_mut(key) {
+            session.more.get_or_insert_default().publisher.get_or_insert(publisher);
+        }
+    }
+
+    /// A connect has come, on `wire` if that is a socket. Lets go of what it acknowledges, and fills the outbox from
+    /// what was missed. What was handed to a connection that is no more waits again.
+    pub fn arrived(&mut self, key: Key, acknowledged: Acknowledged, wire: Option<&Arc<Wire>>) {
+        let Some(session) = self.get_mut(key) else { return };
+        if session.ack() != Ack::None {
+            let is_new = match wire {
+                Some(_) => !session.is_at(wire),
+                // A poll takes the place of another connection when it is held.
+                None => session.outlet.is_vacant(),
+            };
+            if !session.acknowledge(acknowledged) {
+                self.metrics.refused("ack_invalid");
+            }
+            if is_new {
+                self.begin_again(key.slot);
+            }
+        }
+        self.catch_up(key.slot);
+    }
+
+    /// What was handed to an earlier connection and not acknowledged is for the new one.
+    pub(super) fn begin_again(&mut self, slot: u32) {
+        let session = &mut self.sessions[slot as usize];
+        session.outbox.rewind();
+        if session.more.as_ref().is_some_and(|more| more.given_up) {
+            self.tell_given_up(slot);
+        }
+    }
+
+    /// What rides on the reply to a connect that is not held, for a session that acknowledges: messages as an array
+    /// without its brackets, and the number that stands for them. `None`: the session does not acknowledge.
+    pub fn take_acknowledged(&mut self, key: Key, wire: Option<&Arc<Wire>>) -> Option<(Vec<u8>, u64)> {
+        let session = self.get(key)?;
+        let rides = match session.ack() {
+            Ack::None => return None,
+            Ack::Batch => session.is_at(wire) && !matches!(session.phase, Phase::Held(_)),
+            Ack::Count => wire.is_none() && session.outlet.is_vacant(),
+        };
+        let mut bytes = Vec::new();
+        let session = &mut self.sessions[key.slot as usize];
+        if rides && session.outbox.has_messages() {
+            let mut count = 0;
+            for message in session.outbox.iter() {
+                if count > 0 && bytes.len() + message.bytes() > WRITE_BYTES {
+                    break;
+                }
+                Framing::Array.push(&mut bytes, message, count == 0);
+                count += 1;
+            }
+            session.handed_over(count);
+            self.metrics.messages_out.inc_by(count as u64);
+        }
+        Some((bytes, self.sessions[key.slot as usize].ack_number()?))
+    }
+}
+
+impl Shard {
+    /// Answers a held connect of a session that acknowledges: with what waits, in CometD's way; or because so much was
+    /// handed over that it should be acknowledged.
+    pub(super) fn answer_acknowledging(&mut self, slot: u32) {
+        let until = self.after(self.options.grace);
+        let session = &mut self.sessions[slot as usize];
+        let due = asks(session) || (session.ack() == Ack::Batch && session.outbox.has_messages());
+        if !due || !matches!(session.outlet, Outlet::Socket(Socket { rest: None, .. })) {
+            return;
+        }
+        match std::mem::replace(&mut session.phase, Phase::Between) {
+            Phase::Held(id) => {
+                session.until = until;
+                self.schedule(slot);
+                self.reply_connect(slot, id.as_ref(), None, None);
+            }
+            other => session.phase = other,
+        }
+    }
+}
+
+impl Session {
+    /// Whether a request on `wire`, or on a connection that is no socket, came by the session's own way.
+    fn is_at(&self, wire: Option<&Arc<Wire>>) -> bool {
+        match wire {
+            Some(wire) => self.outlet.wire().is_some_and(|held| Arc::ptr_eq(held, wire)),
+            None => self.outlet.is_vacant(),
+        }
+    }
+
+    /// Lets go of the deliveries that have arrived. False when the number is none that was handed over.
+    fn acknowledge(&mut self, acknowledged: Acknowledged) -> bool {
+        let Some(more) = &mut self.more else { return true };
+        match acknowledged {
+            Acknowledged::Nothing => true,
+            Acknowledged::First(number) if number <= more.high => {
+                if let Some(count) = number.checked_sub(more.base) {
+                    self.outbox.forget(count as usize);
+                    more.base = number;
+                    // Whatever was given up has arrived all the same.
+                    more.given_up = false;
+                    return true;
+                }
+                more.given_up
+            }
+            Acknowledged::First(_) | Acknowledged::Garbage => false,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What becomes of a message that an outbox has no room for, and who is slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bayeux::{Message, Pattern};
+use serde::Serialize;
+
+use super::expiry::TICK;
+use super::past::Class;
+use super::session::{Ended, Session};
+use super::shard::Shard;
+use super::slow::OnOverflow;
+
+/// Lines of the log about slow sessions, a shard and second.
+const LINES: u32 = 10;
+
+/// How many lines about slow sessions this second has had.
+#[derive(Default)]
+pub(super) struct Said {
+    second: u64,
+    lines: u32,
+}
+
+/// A session with something waiting, as operators see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Slow {
+    /// The beginning of its id, which is a secret.
+    pub session: String,
+    /// The channel of the oldest message that waits.
+    pub channel: String,
+    /// Messages held: waiting, or unacknowledged.
+    pub queued_messages: usize,
+    /// The same in bytes.
+    pub queued_bytes: usize,
+    /// For how long the oldest has waited, in milliseconds.
+    pub oldest_ms: u64,
+    /// Whether it will catch up from history.
+    pub catches_up: bool,
+}
+
+impl Shard {
+    /// The message finds no room. It is the connection that is blocked, absent, or owes acknowledgements.
+    pub(super) fn overflow(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
+        let number = Class::of(message.position());
+        let class = &self.classes[number];
+        let (policy, history) = (class.on_overflow, class.history);
+        let session = &mut self.sessions[slot as usize];
+        if policy == OnOverflow::Gap && history {
+            self.metrics.overflowed("gap");
+            self.say_slow(slot, message, "it will catch up from history");
+            return self.shut_gate(slot, number, message.position().sequence - 1);
+        }
+        if session.is_free() {
+            // Its connection takes everything, and acknowledges late. What has been handed over longest is given up: if the
+            // connection fails now, the client is told.
+            while !self.options.has_room(&session.outbox, message) && session.give_up_oldest() {
+                self.metrics.given_up.inc();
+            }
+            return self.push(slot, message, urgent);
+        }
+        self.metrics.dropped("overflow", 1);
+        match policy {
+            OnOverflow::End => {
+                self.metrics.overflowed("end");
+                self.say_slow(slot, message, "it is ended");
+                self.end(slot, Ended::Overflow);
+            }
+            OnOverflow::DropOldest => {
+                self.metrics.overflowed("drop-oldest");
+                while !self.options.has_room(&session.outbox, message) && session.drop_oldest() {}
+                self.say_slow(slot, message, "its oldest message is dropped");
+                self.push(slot, message, urgent);
+            }
+            OnOverflow::Gap => {
+                self.metrics.overflowed("gap");
+                self.say_slow(slot, message, "it will be told of a gap");
+                for pattern in self.listening(slot, message) {
+                    self.lose(slot, pattern, "overflow");
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
+        self.sessions[slot as usize].outbox.push(message.clone());
+        self.mark(slot, urgent);
+    }
+
+    /// The patterns by which a session hears a message.
+    fn listening(&self, slot: u32, message: &Message) -> Vec<Pattern> {
+        let session = &self.sessions[slot as usize];
+        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
+        awake
+            .map(|(key, reach)| Pattern::from_key(key, reach))
+            .chain(session.asleep.iter().flat_map(|asleep| asleep.iter().cloned()))
+            .filter(|pattern| pattern.matches(message.channel()))
+            .collect()
+    }
+
+    /// Names the slow one in the log, a few times a second at most.
+    fn say_slow(&mut self, slot: u32, message: &Message, what: &str) {
+        let second = self.clock.now().as_secs();
+        let said = &mut self.said;
+        if said.second != second {
+            *said = Said { second, lines: 0 };
+        }
+        said.lines += 1;
+        if said.lines <= LINES {
+            let Slow { session, queued_messages, queued_bytes, oldest_ms, .. } =
+                self.slow(&self.sessions[slot as usize]);
+            let channel = message.channel().as_str();
+            tracing::warn!(
+                session,
+                channel,
+                queued_messages,
+                queued_bytes,
+                oldest_ms,
+                "a session is too slow: {what}"
+            );
+        }
+    }
+
+    fn slow(&self, session: &Session) -> Slow {
+        let waited: Duration = TICK * self.now.saturating_sub(session.waits_since);
+        let oldest = session.outbox.iter().next();
+        Slow {
+            session: session.id.map_or_else(|| "stream".to_owned(), |id| format!("{id:?}")),
+            channel: oldest.map_or_else(String::new, |message| message.channel().as_str().to_owned()),
+            queued_messages: session.outbox.len(),
+            queued_bytes: session.outbox.bytes(),
+            oldest_ms: if oldest.is_some() { waited.as_millis() as u64 } else { 0 },
+            catches_up: session.more.as_ref().is_some_and(|more| !more.gates.is_empty()),
+        }
+    }
+
+    /// The sessions for which something waits, at most `limit`, the slowest first.
+    pub fn slowest(&self, limit: usize) -> Vec<Slow> {
+        let mut waiting: Vec<&Session> = self
+            .sessions
+            .iter()
+            .map(|(_, session)| session)
+            .filter(|session| session.outbox.has_messages())
+            .collect();
+        waiting.sort_by_key(|session| session.waits_since);
+        waiting.truncate(limit);
+        waiting.into_iter().map(|session| self.slow(session)).collect()
+    }
+}
+
+impl Session {
+    /// Lets go of the delivery that has been unacknowledged longest; false when there is none.
+    fn give_up_oldest(&mut self) -> bool {
+        if self.outbox.sent() == 0 {
+            return false;
+        }
+        let Some(more) = &mut self.more else { return false };
+        self.outbox.forget(1);
+        more.base += 1;
+        more.given_up = true;
+        true
+    }
+
+    /// Lets go of the oldest message that waits or, when none does, of the oldest that is unacknowledged.
+    fn drop_oldest(&mut self) -> bool {
+        if self.outbox.has_messages() {
+            self.outbox.drop_oldest_waiting();
+            return true;
+        }
+        self.give_up_oldest()
+    }
+}

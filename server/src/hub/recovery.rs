@@ -1,0 +1,353 @@
+//! Getting back what a session has missed, from history: a gate for each history behind which live messages wait.
+//!
+//! A gate is shut by a subscription that begins in the past, and by an outbox that is full. While it is shut, the
+//! session is handed nothing live of that history. What it is owed is read from the store as its outbox drains: first the
+//! replays, each for one subscription, then what has come meanwhile for all of them. When nothing is left the gate goes. So there is
+//! no gap and no repeat, and a slow session costs at most half an outbox.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use bayeux::{Ack, Channel, Draft, Message, Pattern, Payload, Position, Since};
+use serde_json::value::to_raw_value;
+
+use super::past::{Behind, Missing, Portion, Recovery, Span};
+use super::session::{Key, Phase};
+use super::shard::Shard;
+
+/// What only some sessions have.
+#[derive(Default)]
+pub(super) struct More {
+    pub(super) ack: Ack,
+    /// Deliveries acknowledged, or given up: the number before the first message in the outbox.
+    pub(super) base: u64,
+    /// Up to which number deliveries have ever been handed over.
+    pub(super) high: u64,
+    /// Deliveries were given up that the client may not have.
+    pub(super) given_up: bool,
+    /// Names the one who publishes by this session, over all its sessions.
+    pub(super) publisher: Option<NonZeroU64>,
+    pub(super) gates: Vec<Gate>,
+    /// Patterns of which messages are gone that the client has not been told of, and why.
+    pub(super) lost: Vec<(Pattern, &'static str)>,
+}
+
+impl More {
+    pub(super) fn handed_over(&mut self, sent: usize) {
+        self.high = self.high.max(self.base + sent as u64);
+    }
+
+    pub(super) fn is_shut(&self, class: usize) -> bool {
+        self.gates.iter().any(|gate| gate.class == class)
+    }
+
+    pub(super) fn lose(&mut self, pattern: Pattern, why: &'static str) {
+        if !self.lost.iter().any(|(known, _)| *known == pattern) {
+            self.lost.push((pattern, why));
+        }
+    }
+}
+
+/// While it is there, nothing live of one class reaches the session.
+pub(super) struct Gate {
+    class: usize,
+    /// Everything up to here has been handed to the session's live subscriptions.
+    after: u64,
+    /// What single subscriptions are still to get from before that.
+    replays: VecDeque<Replay>,
+    /// Up to here the client has been told that messages are gone.
+    told: u64,
+}
+
+struct Replay {
+    pattern: Pattern,
+    span: Span,
+    /// Only the newest message of each channel.
+    latest: bool,
+    told: u64,
+}
+
+impl Shard {
+    /// Whether this shard has taken in what a cursor says was seen.
+    fn is_behind(&self, since: &Since) -> bool {
+        self.classes.iter().enumerate().any(|(number, class)| {
+            let sequence = match since {
+                Since::Cursor(cursor) => cursor.sequence(class.epoch),
+                Since::Sequence(sequence) => Some(*sequence),
+                _ => None,
+            };
+            sequence.is_some_and(|sequence| {
+                class.history && sequence > self.seen[number] && sequence <= self.past.last(number)
+            })
+        })
+    }
+
+    /// Begins a subscription, which the session has, in the past.
+    ///
+    /// # Errors
+    /// [`Behind`].
+    pub fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Result<Recovery, Behind> {
+        if self.is_behind(since) {
+            return Err(Behind);
+        }
+        let classes = self.classes.clone();
+        let mut recovery = Recovery::default();
+        let mut worst = None;
+        let mut histories = 0;
+        for (number, class) in classes.iter().enumerate() {
+            if !class.history || !class.may_have(pattern) {
+                continue;
+            }
+            histories += 1;
+            recovery.cursor.set(Position { epoch: class.epoch, sequence: self.seen[number] });
+            let (after, missing) = match since {
+                Since::Now => (None, None),
+                Since::All => (Some(0), None),
+                Since::Garbage => (None, Some(Missing::Unknown)),
+                Since::Sequence(sequence) => self.begin(number, pattern, *sequence),
+                Since::Cursor(cursor) => match cursor.sequence(class.epoch) {
+                    Some(sequence) => self.begin(number, pattern, sequence),
+                    None if cursor.epochs().any(|epoch| classes.iter().all(|class| class.epoch != epoch)) => {
+                        (Some(0), Some(Missing::NewEpoch))
+                    }
+                    None => (None, Some(Missing::Unknown)),
+                },
+            };
+            worst = worst.max(missing);
+            match after {
+                Some(after) => self.replay(key, number, pattern, after, false),
+                None if class.last_value => self.replay(key, number, pattern, 0, true),
+                None => {}
+            }
+        }
+        let asked = !matches!(since, Since::Now | Since::All);
+        if asked && histories == 0 {
+            worst = Some(Missing::Unknown);
+        }
+        recovery.recovered = asked.then_some(worst.map_or(Ok(()), Err));
+        self.catch_up(key.slot);
+        Ok(recovery)
+    }
+
+    /// Where to begin after a sequence that a client gave, and what is missing there.
+    fn begin(&self, class: usize, pattern: &Pattern, sequence: u64) -> (Option<u64>, Option<Missing>) {
+        if sequence > self.past.last(class) {
+            return (None, Some(Missing::Unknown));
+        }
+        let lost = self.past.lost(class, pattern) > sequence;
+        (Some(sequence), lost.then_some(Missing::TooOld))
+    }
+
+    /// A session listens to something new: the newest message of each channel, where the table says so.
+    pub(super) fn greet(&mut self, key: Key, pattern: &Pattern) {
+        let classes = self.classes.clone();
+        for (number, class) in classes.iter().enumerate() {
+            if class.last_value && class.may_have(pattern) {
+                self.replay(key, number, pattern, 0, true);
+            }
+        }
+    }
+
+    /// Forgets what a subscription was still to get.
+    pub(super) fn forget_replays(&mut self, key: Key, pattern: &Pattern) {
+        if let Some(more) = self.get_mut(key).and_then(|session| session.more.as_mut()) {
+            for gate in &mut more.gates {
+                gate.replays.retain(|replay| replay.pattern != *pattern);
+            }
+            more.lost.retain(|(known, _)| known != pattern);
+        }
+    }
+
+    fn replay(&mut self, key: Key, class: usize, pattern: &Pattern, after: u64, latest: bool) {
+        let seen = self.seen[class];
+        let lost = self.past.lost(class, pattern);
+        let Some(session) = self.get_mut(key) else { return };
+        let more = session.more.get_or_insert_default();
+        let place = match more.gates.iter().position(|gate| gate.class == class) {
+            Some(place) => place,
+            None if after < seen => {
+                let replays = VecDeque::new();
+                more.gates.push(Gate { class, after: seen, replays, told: seen });
+                more.gates.len() - 1
+            }
+            None => return,
+        };
+        let gate = &mut more.gates[place];
+        // What comes after the gate is for all subscriptions, this one included.
+        let span = Span { after, until: gate.after };
+        // A pattern is replayed once at a time: who asks again begins again.
+        gate.replays.retain(|replay| replay.pattern != *pattern || replay.latest != latest);
+        if span.after < span.until {
+            gate.replays.push_back(Replay { pattern: pattern.clone(), span, latest, told: lost });
+        }
+    }
+
+    /// Shuts the gate of a class: what was pushed last is the last that the session gets live.
+    pub(super) fn shut_gate(&mut self, slot: u32, class: usize, after: u64) {
+        let more = self.sessions[slot as usize].more.get_or_insert_default();
+        if !more.is_shut(class) {
+            more.gates.push(Gate { class, after, replays: VecDeque::new(), told: after });
+        }
+    }
+
+    /// Fills a session's outbox up to its half from what it has missed.
+    pub(super) fn catch_up(&mut self, slot: u32) {
+        let session = &mut self.sessions[slot as usize];
+        let Some(more) = &mut session.more else { return };
+        if more.gates.is_empty() && more.lost.is_empty() {
+            return;
+        }
+        let gates = std::mem::take(&mut more.gates);
+        if self.portion(slot).is_some() {
+            self.tell_lost(slot);
+        }
+        let mut left = Vec::new();
+        for mut gate in gates {
+            if !self.read_gate(slot, &mut gate) {
+                left.push(gate);
+            }
+        }
+        let session = &mut self.sessions[slot as usize];
+        if let Some(more) = &mut session.more {
+            more.gates = left;
+        }
+        if session.outbox.has_messages() && session.is_free() {
+            self.mark(slot, false);
+        }
+    }
+
+    /// How much of the past an outbox takes now.
+    fn portion(&self, slot: u32) -> Option<Portion> {
+        let outbox = &self.sessions[slot as usize].outbox;
+        let messages = (self.options.outbox_messages / 2).max(1).saturating_sub(outbox.len());
+        let bytes = (self.options.outbox_bytes / 2).max(1).saturating_sub(outbox.bytes());
+        (messages > 0 && bytes > 0).then_some(Portion { messages, bytes })
+    }
+
+    /// Reads what is behind a gate; true when nothing is left and live messages may come again.
+    fn read_gate(&mut self, slot: u32, gate: &mut Gate) -> bool {
+        let past = self.past.clone();
+        let labelled = !matches!(self.sessions[slot as usize].phase, Phase::Stream);
+        let mut out = Vec::new();
+        while let Some(replay) = gate.replays.front_mut() {
+            let Some(portion) = self.portion(slot) else { return false };
+            let (class, pattern, span) = (gate.class, &replay.pattern, replay.span);
+            if replay.latest {
+                replay.span.after = past.latest(class, pattern, span, portion, &mut out);
+            } else {
+                let lost = past.lost(class, pattern);
+                if lost > span.after.max(replay.told) {
+                    replay.told = lost;
+                    self.lose(slot, pattern.clone(), "too_old");
+                }
+                replay.span.after = past.read(class, std::slice::from_ref(pattern), span, portion, &mut out);
+            }
+            let label = labelled.then(|| pattern.as_str().to_owned());
+            let done = replay.span.after >= span.until;
+            self.tell_lost(slot);
+            self.push_past(slot, &mut out, label.as_deref());
+            if done {
+                gate.replays.pop_front();
+            }
+        }
+        let patterns: Vec<Pattern> = self.sessions[slot as usize]
+            .entries
+            .iter()
+            .map(|entry| self.subscriptions.pattern(*entry))
+            .map(|(key, reach)| Pattern::from_key(key, reach))
+            .collect();
+        while gate.after < self.seen[gate.class] {
+            let Some(portion) = self.portion(slot) else { return false };
+            for pattern in &patterns {
+                let lost = past.lost(gate.class, pattern);
+                if lost > gate.after.max(gate.told) {
+                    self.lose(slot, pattern.clone(), "too_old");
+                }
+            }
+            gate.told = gate.told.max(patterns.iter().map(|p| past.lost(gate.class, p)).max().unwrap_or(0));
+            let span = Span { after: gate.after, until: self.seen[gate.class] };
+            gate.after = past.read(gate.class, &patterns, span, portion, &mut out);
+            self.tell_lost(slot);
+            self.push_past(slot, &mut out, None);
+        }
+        true
+    }
+
+    fn push_past(&mut self, slot: u32, out: &mut Vec<Arc<Message>>, label: Option<&str>) {
+        let now = self.now;
+        let session = &mut self.sessions[slot as usize];
+        let publisher = session.more.as_ref().and_then(|more| more.publisher);
+        let mut replayed = 0;
+        for message in out.drain(..) {
+            if publisher.is_some() && message.muted() == publisher {
+                continue;
+            }
+            let message = match label {
+                Some(label) => Arc::new(message.replayed(label)),
+                None => message,
+            };
+            if !session.outbox.has_messages() {
+                session.waits_since = now;
+            }
+            session.outbox.push(message);
+            replayed += 1;
+        }
+        self.metrics.messages_replayed.inc_by(replayed);
+    }
+
+    /// Notes that messages for a pattern are gone, to be told when there is room.
+    pub(super) fn lose(&mut self, slot: u32, pattern: Pattern, why: &'static str) {
+        self.sessions[slot as usize].more.get_or_insert_default().lose(pattern, why);
+    }
+
+    /// Tells the client which of its subscriptions have lost messages: a delivery on `/meta/gap`.
+    fn tell_lost(&mut self, slot: u32) {
+        let now = self.now;
+        let session = &mut self.sessions[slot as usize];
+        let Some(more) = &mut session.more else { return };
+        for why in ["overflow", "too_old"] {
+            let patterns: Vec<&str> = more
+                .lost
+                .iter()
+                .filter(|(_, reason)| *reason == why)
+                .map(|(pattern, _)| pattern.as_str())
+                .collect();
+            if !patterns.is_empty() {
+                let data = serde_json::json!({ "subscription": patterns, "reason": why });
+                if !session.outbox.has_messages() {
+                    session.waits_since = now;
+                }
+                session.outbox.push(Arc::new(notice(&data)));
+                self.metrics.gaps.inc();
+            }
+        }
+        more.lost.clear();
+    }
+
+    /// The same for deliveries that were given up before they were acknowledged; the next delivery has the number
+    /// after `count`.
+    pub(super) fn tell_given_up(&mut self, slot: u32) {
+        let patterns: Vec<Pattern> = self.sessions[slot as usize]
+            .entries
+            .iter()
+            .map(|entry| self.subscriptions.pattern(*entry))
+            .map(|(key, reach)| Pattern::from_key(key, reach))
+            .collect();
+        let names: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
+        let session = &mut self.sessions[slot as usize];
+        let Some(more) = &mut session.more else { return };
+        more.given_up = false;
+        // It takes the number of the last one that was given up.
+        more.base -= 1;
+        let data = serde_json::json!({ "subscription": names, "reason": "overflow", "count": more.base + 1 });
+        session.outbox.push_front(Arc::new(notice(&data)));
+        self.metrics.gaps.inc();
+    }
+}
+
+fn notice(data: &serde_json::Value) -> Message {
+    let channel = Channel::parse("/meta/gap").expect("a name that is written right here");
+    let json = to_raw_value(data).expect("texts and numbers are JSON");
+    Draft { channel, id: None, payload: Payload::Json(json) }.seal(Position { epoch: 0, sequence: 0 })
+}
