@@ -2,7 +2,7 @@
 /**
  * @typedef {object} Hooks
  * @property {(state: State, transport: string | undefined, reason: string) => void} state
- * @property {() => void} session a new one began: nothing is subscribed
+ * @property {(keeps: boolean) => void} session a new one began: nothing is subscribed; whether its server keeps histories
  * @property {(message: Record<string, any>) => void} deliver
  * @property {(error: EnckeError, mark: number) => void} ended what is newer than `mark` belongs to the next run
  */
@@ -58,9 +58,9 @@ export type State = "idle" | "connecting" | "connected" | "waiting" | "disconnec
 export type Hooks = {
     state: (state: State, transport: string | undefined, reason: string) => void;
     /**
-     * a new one began: nothing is subscribed
+     * a new one began: nothing is subscribed; whether its server keeps histories
      */
-    session: () => void;
+    session: (keeps: boolean) => void;
     deliver: (message: Record<string, any>) => void;
     /**
      * what is newer than `mark` belongs to the next run

@@ -24,9 +24,10 @@ export class Session {
     get idle(): boolean;
     /**
      * The server's reply; when it is successful, a session has begun.
-     * @param {Record<string, unknown>} fields
+     * @param {string[]} supportedConnectionTypes
+     * @param {string | undefined} token
      */
-    handshake(fields: Record<string, unknown>): Promise<Record<string, any>>;
+    handshake(supportedConnectionTypes: string[], token: string | undefined): Promise<Record<string, any>>;
     /**
      * @param {Record<string, unknown>} fields
      * @param {number} held for how many milliseconds the server may keep it
