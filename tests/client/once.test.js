@@ -29,7 +29,7 @@ function scene(seed = 1) {
 }
 
 const WAYS = { "any transport": undefined, websocket: ["websocket"], "long-polling": ["long-polling"] };
-const SEEDS = Number(process.env.ENCKE_SEEDS ?? 12);
+const SEEDS = Number(process.env.ENCKE_SEEDS ?? 40);
 
 for (const [way, transports] of Object.entries(WAYS)) {
   test(`over ${way}: what is published is heard once and in order, ${SEEDS} seeds`, async () => {
