@@ -12,6 +12,8 @@ const MESSAGES = 20_000;
 const BYTES = 16 * 1024 * 1024;
 /** The server's limits of a message. */
 const MESSAGE_BYTES = 64 * 1024;
+/** Of a publication, at most, without its channel and data. */
+const ENVELOPE = 200;
 const DEPTH = 128;
 /** Publications of one publisher whose repeats the server knows. */
 const WINDOW = 256;
@@ -23,7 +25,7 @@ const SESSIONS = 8;
  * @property {number} id
  * @property {string} channel
  * @property {string} rest the fields after `clientId`, from the comma
- * @property {() => string} ext the field `ext`, with a comma, as it is at the moment of sending
+ * @property {(answered?: number) => string} ext the field `ext`, with a comma, as it is at the moment of sending
  * @property {number} bytes
  * @property {"publication" | "meta" | "call"} kind
  * @property {boolean} first goes before what waited already
@@ -85,8 +87,12 @@ export class Outbox {
    * @returns {Promise<{ position: string | undefined }>}
    */
   async publish(channel, data, { echo, signal } = {}) {
-    const ext = echo === false ? ',"ext":{"encke":{"echo":false}}' : "";
-    const reply = await this.#add(channel, `,"data":${encode(data)}${ext}`, "publication", signal);
+    const muted = echo === false ? ['"echo":false'] : [];
+    const ext = (/** @type {number | undefined} */ answered) => {
+      const ours = answered === undefined ? muted : [...muted, `"answered":${answered}`];
+      return ours.length > 0 ? `,"ext":{"encke":{${ours}}}` : "";
+    };
+    const reply = await this.#add(channel, `,"data":${encode(data)}`, "publication", signal, ext);
     return { position: reply.ext?.encke?.position };
   }
 
@@ -106,10 +112,11 @@ export class Outbox {
    * @param {string} rest
    * @param {"publication" | "call"} kind
    * @param {AbortSignal} [signal]
+   * @param {Entry["ext"]} [ext]
    * @returns {Promise<Record<string, any>>}
    */
-  #add(channel, rest, kind, signal) {
-    const bytes = utf8(rest) + channel.length + 80;
+  #add(channel, rest, kind, signal, ext = () => "") {
+    const bytes = utf8(rest) + channel.length + ENVELOPE;
     if (bytes > MESSAGE_BYTES) {
       const error = `the message for ${channel} has ${bytes} bytes with its envelope, and the limit is ${MESSAGE_BYTES}`;
       return Promise.reject(new EnckeError("too_large", error));
@@ -121,6 +128,7 @@ export class Outbox {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const entry = this.#entry(channel, rest, bytes, kind, resolve, reject);
+      entry.ext = ext;
       this.#waiting.push(entry);
       if (!signal) return;
       entry.signal = signal;
@@ -175,12 +183,14 @@ export class Outbox {
     const batch = { left: 0, text: "", clientId, done };
     let size = 2;
     let taken = 0;
+    let answered = this.#window < Infinity ? this.#answered() : undefined;
     // A share of the window, so that the next are on their way before the first are answered.
     const most = Math.min(limits.messages, Math.ceil(this.#window / limits.sends), this.#window - this.#sent.size);
     for (; taken < this.#waiting.length && texts.length < most; taken++) {
       const entry = this.#waiting[taken];
-      const { channel, id, rest, ext } = entry;
-      const text = `{"channel":"${channel}","id":"${id}","clientId":${JSON.stringify(clientId)}${rest}${ext()}}`;
+      const { channel, id, rest, ext, kind } = entry;
+      const own = ext(kind === "publication" ? answered : undefined);
+      const text = `{"channel":"${channel}","id":"${id}","clientId":${JSON.stringify(clientId)}${rest}${own}}`;
       const measured = limits.measure(text) + 3;
       if (size + measured > limits.size && texts.length === 0) {
         const error = `the message for ${channel} is too large for this transport: ${measured} of ${limits.size}`;
@@ -188,6 +198,7 @@ export class Outbox {
         continue;
       }
       if (size + measured > limits.size) break;
+      if (kind === "publication") answered = undefined; // said once in a batch
       size += measured;
       texts.push(text);
       batch.left++;
@@ -285,6 +296,15 @@ export class Outbox {
     this.#bytes += bytes;
     const fresh = { first: false, unknown: 0, sent: false, batch: undefined, ext: () => "" };
     return { id: this.nextId(), channel, rest, bytes, kind, ...fresh, resolve, reject };
+  }
+
+  /**
+   * Up to which id every publication is settled: copies of those that are still on their way, on connections that were
+   * lost, are then known to be copies however late they come.
+   */
+  #answered() {
+    const waits = this.#waiting.find(({ first }) => !first)?.id ?? this.#ids;
+    return Math.min(waits, ...[...this.#sent.values()].map(({ id }) => id)) - 1;
   }
 
   #sort() {

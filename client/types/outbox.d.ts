@@ -8,7 +8,7 @@ export function isUnknownSession(reply: Record<string, any>): boolean;
  * @property {number} id
  * @property {string} channel
  * @property {string} rest the fields after `clientId`, from the comma
- * @property {() => string} ext the field `ext`, with a comma, as it is at the moment of sending
+ * @property {(answered?: number) => string} ext the field `ext`, with a comma, as it is at the moment of sending
  * @property {number} bytes
  * @property {"publication" | "meta" | "call"} kind
  * @property {boolean} first goes before what waited already
@@ -105,7 +105,7 @@ export type Entry = {
     /**
      * the field `ext`, with a comma, as it is at the moment of sending
      */
-    ext: () => string;
+    ext: (answered?: number) => string;
     bytes: number;
     kind: "publication" | "meta" | "call";
     /**

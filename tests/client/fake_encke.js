@@ -142,7 +142,7 @@ export class FakeEncke {
       case "/meta/unsubscribe": return void session.patterns.delete(subscription) ?? reply;
       case "/meta/disconnect": return void this.sessions.delete(clientId) ?? reply;
       case "/service/history": return { ...reply, data: this.#page(session, data) };
-      default: return this.#publish(session, reply, id, data, ext?.encke?.echo);
+      default: return this.#publish(session, reply, id, data, ext?.encke);
     }
   }
 
@@ -221,15 +221,16 @@ export class FakeEncke {
     return { ...answer, messages, more, cursor: this.#position(more ? shown.at(-1).sequence : this.sequence) };
   }
 
-  #publish(session, reply, id, data, echo) {
+  #publish(session, reply, id, data, { echo, answered = 0 } = {}) {
     const { channel } = reply;
-    const published = this.#published.get(session.publisher) ?? [];
+    const published = this.#published.get(session.publisher) ?? Object.assign([], { answered });
     this.#published.set(session.publisher, published);
-    const before = published.find((one) => one.id === id);
+    published.answered = Math.max(published.answered, answered);
+    const before = published.find((one) => one.id === id) ?? (Number(id) <= published.answered ? {} : undefined);
     if (before) this.repeats++;
     else this.post(channel, data, { publisher: session.publisher, echo, published, id });
-    if (channel.startsWith(this.forgetful)) return reply;
-    return { ...reply, ext: { encke: { position: before?.position ?? published.at(-1).position } } };
+    const { position } = before ?? published.at(-1);
+    return position ? { ...reply, ext: { encke: { position } } } : reply;
   }
 
   /** Somebody publishes. */
