@@ -115,6 +115,21 @@ impl Broker {
         }
     }
 
+    /// Looks whether a publication may be made under an `Idempotency-Key`: new, or again.
+    ///
+    /// # Errors
+    /// Something else was published under it.
+    pub fn check_key(&self, key: &str, draft: &Draft) -> Result<(), Refusal> {
+        let once = &self.repeats.keys;
+        match once.desk(name(once, NonZeroU64::MIN, key, draft)).known() {
+            Known::Other => {
+                self.metrics.refused("idempotency_key");
+                Err(Refusal::key_reused())
+            }
+            Known::New | Known::Repeat(_) | Known::Answered => Ok(()),
+        }
+    }
+
     async fn may_publish(&self, who: &Identity, channel: &Channel, connected: bool) -> Result<(), Refusal> {
         let action = Action::Publish { channel, connected };
         if let Err(why) = self.allowed(who, action).await {
@@ -140,18 +155,7 @@ impl Broker {
             }
         };
         let Some(id) = id else { return Ok(self.place_new(draft.encode(), muted, deliver)) };
-        let fingerprint = match &draft.payload {
-            Payload::Json(json) => once.number(&(draft.channel.as_str(), json.get())),
-            Payload::Text { text, .. } => once.number(&(draft.channel.as_str(), text)),
-            Payload::Bytes { bytes, .. } => once.number(&(draft.channel.as_str(), bytes)),
-        };
-        let name = Name {
-            publisher: publisher.get(),
-            id: once.number(&id).get(),
-            fingerprint: fingerprint.get(),
-            number: id.trim_matches('"').parse().ok(),
-            answered,
-        };
+        let name = Name { answered, ..name(once, publisher, id, &draft) };
         let encoded = draft.encode();
         // The same publication may arrive on two connections at once: one of the two finds the other's place.
         let mut desk = once.desk(name);
@@ -225,6 +229,24 @@ impl Broker {
         (reply.id, reply.error) = (request.id.as_ref(), result.as_ref().err());
         reply.ext = ext.as_deref();
         Replies::add(&mut spoken.replies.middle, &reply);
+    }
+}
+
+/// Names a publication, so that its repeat is known.
+fn name(once: &Once, publisher: NonZeroU64, id: &str, draft: &Draft) -> Name {
+    let channel = draft.channel.as_str();
+    // The same bytes as JSON and as text are not the same.
+    let fingerprint = match &draft.payload {
+        Payload::Json(json) => once.number(&(channel, "json", json.get())),
+        Payload::Text { text, .. } => once.number(&(channel, "text", text)),
+        Payload::Bytes { bytes, .. } => once.number(&(channel, "bytes", bytes)),
+    };
+    Name {
+        publisher: publisher.get(),
+        id: once.number(&id).get(),
+        fingerprint: fingerprint.get(),
+        number: id.trim_matches('"').parse().ok(),
+        answered: None,
     }
 }
 
