@@ -187,6 +187,12 @@ impl Client {
             }
             return Ok(());
         }
+        if calm && self.session.as_ref().is_some_and(|session| session.abused) {
+            if !self.is_asked(|what| matches!(what, What::Handshake)) {
+                self.handshake(scene);
+            }
+            return Ok(());
+        }
         if self.session.as_ref().is_some_and(|session| session.connect.is_none()) {
             if let Some(place) = self.for_connect(scene) {
                 self.connect(scene, place);
@@ -435,21 +441,18 @@ impl Client {
     }
 
     /// Everything is well again: windows are open.
-    pub(super) fn wake(&mut self, scene: &mut Scene) -> Result<(), String> {
+    pub(super) fn wake(&mut self) {
         for connection in &mut self.connections {
             connection.stalled = false;
             connection.set_room(1 << 20);
         }
-        if self.session.as_ref().is_some_and(|session| session.abused) {
-            self.handshake(scene);
-        }
-        Ok(())
     }
 
     /// Whether it has nothing left to do: a connect is held, or may be, and everything was answered.
     pub(super) fn rests(&self) -> bool {
         let Some(session) = &self.session else { return false };
         session.connected
+            && !session.abused
             && session.connect.is_some()
             && self.unanswered.is_empty()
             && self

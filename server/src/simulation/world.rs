@@ -343,7 +343,7 @@ impl World {
         self.scene.trace(|| "-- calm".to_owned());
         self.scene.trouble = 0;
         for client in &mut self.clients {
-            client.wake(&mut self.scene)?;
+            client.wake();
         }
         self.catch_up(300)?;
         let now = self.scene.model.moment();
