@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::model::{Entry, Stream};
+use super::model::{Asks, Entry, Stream};
 use super::network::{Asked, Connection, Speech, What};
 use super::world::{CHANNELS, PATTERNS, Scene};
 use crate::hub::Loss;
@@ -34,12 +34,15 @@ pub(super) struct Subscription {
     pub(super) state: State,
     /// It was subscribed in this session at some time: stragglers may come.
     pub(super) known: bool,
+    /// Where live begins for it: what is not after that comes as a replay, or not at all.
+    pub(super) live: BTreeMap<String, u64>,
     /// The last subscribe asked for what comes from now on.
     pub(super) from_now: bool,
     /// The newest position had, by its first half.
     pub(super) cursor: BTreeMap<String, u64>,
-    /// Messages that came before the answer to the subscribe: only that tells whether they come again as a replay.
-    pub(super) held: Vec<(usize, Option<String>)>,
+    /// Messages that came before the answer to the subscribe, and whether as a replay: only that tells what is missing before
+    /// them, and whether they come again.
+    pub(super) held: Vec<(usize, Option<String>, bool)>,
 }
 
 impl Subscription {
@@ -92,6 +95,7 @@ impl Client {
             state: State::Out,
             known: false,
             from_now: false,
+            live: BTreeMap::new(),
             cursor: BTreeMap::new(),
             held: Vec::new(),
         };
@@ -352,6 +356,7 @@ impl Client {
         // So that what was handed out before is known to have been.
         scene.settle()?;
         let Some(place) = self.any(scene) else { return Ok(()) };
+        self.take_replayed(number)?;
         let subscription = &mut self.subscriptions[number];
         let pattern = subscription.stream.pattern;
         let mut subscribe = json!({"channel": "/meta/subscribe", "subscription": pattern});
@@ -360,10 +365,15 @@ impl Client {
             _ => scene.random.pick(&[None, Some("now".to_owned()), Some("all".to_owned())]).clone(),
         };
         if subscription.cursor.is_empty() {
-            let all = since.as_deref() == Some("all");
-            subscription.stream.log.push(Entry::Begin(scene.model.moment(), all));
+            let asks = match since.as_deref() {
+                None => Asks::Nothing,
+                Some("all") => Asks::All,
+                Some(_) => Asks::Now,
+            };
+            subscription.stream.log.push(Entry::Begin(scene.model.moment(), asks));
             subscription.held.clear();
         }
+        subscription.live.clear();
         subscription.from_now = since.as_deref() == Some("now");
         if let Some(since) = since {
             subscribe["ext"] = json!({"encke": {"since": {pattern: since}}});
