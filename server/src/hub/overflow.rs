@@ -82,8 +82,9 @@ impl Shard {
                 self.metrics.overflowed("drop-oldest");
                 // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
                 let of_class = |older: &Message| Class::of(older.position()) == number;
+                let numbered = session.numbered();
                 let mut room = self.options.has_room(&session.outbox, message);
-                while !room && session.outbox.drop_oldest_waiting(of_class) {
+                while !room && session.outbox.drop_oldest(numbered, of_class) {
                     room = self.options.has_room(&session.outbox, message);
                 }
                 self.say_slow(slot, message, "its oldest message is dropped");

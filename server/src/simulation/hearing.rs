@@ -350,7 +350,10 @@ impl Client {
             let patterns = message["data"]["subscription"].as_array().cloned().unwrap_or_default();
             for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.known) {
                 if patterns.iter().any(|pattern| pattern == subscription.stream.pattern) {
-                    subscription.stream.log.extend([Entry::Gap(Vec::new()), Entry::Known(now)]);
+                    subscription.stream.log.push(Entry::Gap(Vec::new()));
+                    if subscription.is_in() {
+                        subscription.stream.log.push(Entry::Known(now));
+                    }
                 }
             }
             return Ok(());
