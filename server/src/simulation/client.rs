@@ -78,6 +78,7 @@ pub(super) struct Client {
     /// only then connections may take as little at a time as they like: the end of what an old one has to say would come
     /// behind the beginning on the new one.
     one_by_one: bool,
+    sockets_only: bool,
     pub(super) publisher: String,
     pub(super) session: Option<Session>,
     pub(super) connections: Vec<Connection>,
@@ -89,9 +90,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(name: usize, way: Way, one_by_one: bool) -> Self {
+    pub(super) fn new(name: usize, way: Way, one_by_one: bool, sockets_only: bool) -> Self {
+        let unordered = way == Way::Plain && !sockets_only;
         let subscription = |pattern| Subscription {
-            stream: Stream { pattern, log: Vec::new() },
+            stream: Stream { pattern, unordered, log: Vec::new() },
             state: State::Out,
             known: false,
             from_now: false,
@@ -103,6 +105,7 @@ impl Client {
             name,
             way,
             one_by_one,
+            sockets_only,
             publisher: format!("publisher{name:08}"),
             session: None,
             connections: Vec::new(),
@@ -126,6 +129,7 @@ impl Client {
     }
 
     fn open(&mut self, scene: &mut Scene, speech: Speech) -> usize {
+        let speech = if self.sockets_only { Speech::WebSocket } else { speech };
         // Small windows cut writes.
         let room = match speech {
             Speech::WebSocket if self.way == Way::Plain && !self.one_by_one => 1 << 20,
@@ -146,7 +150,9 @@ impl Client {
         {
             return Some(place);
         }
-        let is_free = |connection: &Connection| connection.speech == Speech::Http && connection.is_free();
+        let sockets = self.sockets_only;
+        let is_free =
+            |connection: &Connection| (sockets || connection.speech == Speech::Http) && connection.is_free();
         match self.connections.iter().position(is_free) {
             Some(place) => Some(place),
             None if self.connections.len() < 5 => Some(self.open(scene, Speech::Http)),
@@ -285,15 +291,18 @@ impl Client {
         {
             return Some(place);
         }
-        let is_free = |connection: &Connection| connection.speech == Speech::Http && connection.is_free();
-        let free = self.connections.iter().position(is_free);
+        let free = self.connections.iter().position(|it| !it.left && it.is_free());
         match free {
             Some(place) if scene.random.chance(50) => Some(place),
             _ if self.connections.len() < 5 => {
                 let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
                 Some(self.open(scene, speech))
             }
-            _ => free,
+            None => {
+                self.lose(scene, 0, Loss::Closed);
+                None
+            }
+            free => free,
         }
     }
 
@@ -333,7 +342,12 @@ impl Client {
                 session.abused |= moves || self.connections[place].speech == Speech::Http;
             }
         }
-        session.current = Some(number);
+        let old = std::mem::replace(&mut session.current, Some(number));
+        if let Some(old) =
+            self.connections.iter_mut().find(|it| Some(it.number) == old && it.number != number)
+        {
+            old.left = old.speech == Speech::WebSocket;
+        }
         let id = self.send(scene, place, connect, What::Connect);
         if let Some(session) = &mut self.session
             && self.connections.iter().any(|connection| connection.number == number)

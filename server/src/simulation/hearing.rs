@@ -142,6 +142,7 @@ impl Client {
             (subscription.state, subscription.known) = (State::Out, false);
             subscription.held.clear();
             if abused {
+                subscription.stream.log.push(Entry::Gap(Vec::new()));
                 subscription.cursor.clear();
             }
         }
