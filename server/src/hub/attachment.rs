@@ -119,7 +119,7 @@ impl Shard {
             self.reply_connect(key.slot, earlier.as_ref(), None, None);
         }
         // A client that owes many acknowledgements is asked for them soon, since nothing may come that would make it.
-        let asks = acknowledge::owes(&self.sessions[key.slot as usize]);
+        let asks = acknowledge::owes(&self.sessions[key.slot as usize], &self.options);
         let until = self.after(if asks { timeout.min(ASK_AGAIN) } else { timeout });
         let session = &mut self.sessions[key.slot as usize];
         session.until = until;

@@ -304,7 +304,9 @@ impl Shard {
         let Outlet::Socket(socket) = &mut session.outlet else { return };
         match written {
             Written::All => {
-                if (session.outbox.has_messages() && session.is_free()) || acknowledge::asks(session) {
+                if (session.outbox.has_messages() && session.is_free())
+                    || acknowledge::asks(session, &self.options)
+                {
                     self.turn.mark(slot, &mut session.dirty, false);
                 }
                 if !self.options.is_half_full(&session.outbox) {
