@@ -4,8 +4,9 @@ import net from "node:net";
 
 export class Cut {
   /**
-   * What becomes of the next connection: `{ down, up, swallow }`. It is killed when so many bytes have passed to the
-   * client (`down`) or to the server (`up`); after `swallow` bytes to the client it stays open, and nothing arrives.
+   * What becomes of the next connection: `{ down, up, writes, swallow }`. It is killed when so many bytes have passed to
+   * the client (`down`) or to the server (`up`), or instead of what the server says after so many `writes`; after
+   * `swallow` bytes to the client it stays open, and nothing arrives.
    */
   plan = () => ({});
   /** Connections that came, those of them that were killed by plan, and those whose bytes were swallowed. */
@@ -53,7 +54,7 @@ export class Cut {
 
   #join(client) {
     this.connections++;
-    const { down = Infinity, up = Infinity, swallow = Infinity } = this.plan(this.connections);
+    const { down = Infinity, up = Infinity, writes = Infinity, swallow = Infinity } = this.plan(this.connections);
     const server = net.connect({ ...this.#target, noDelay: true });
     const pair = [client, server];
     this.#pairs.add(pair);
@@ -67,7 +68,7 @@ export class Cut {
     const carry = (from, to, limit, silent) => {
       let passed = 0;
       from.on("data", (bytes) => {
-        if (passed >= silent) return;
+        if (passed >= silent || to.destroyed) return;
         const room = Math.min(limit, silent) - passed;
         passed += bytes.length;
         if (bytes.length < room) return void to.write(bytes);
@@ -81,6 +82,12 @@ export class Cut {
         to.write(rest, () => kill(pair));
       });
     };
+    let said = 0;
+    server.on("data", () => {
+      if (said++ !== writes) return;
+      this.kills++;
+      kill(pair);
+    });
     carry(server, client, down, swallow);
     carry(client, server, up, Infinity);
   }
