@@ -7,6 +7,8 @@ import { WebSocket } from "ws";
 
 const HANDSHAKE = { channel: "/meta/handshake", version: "1.0", supportedConnectionTypes: ["websocket", "long-polling", "callback-polling"] };
 
+const WISHES = { count: { ack: true, encke: { ack: "count" } }, batch: { ack: true }, none: undefined };
+
 /** What the server closes a socket with whose session has gone on elsewhere. */
 const REPLACED = 1000;
 
@@ -17,6 +19,8 @@ export class Nomad {
   onerror = (error) => {
     throw error;
   };
+  /** The server has closed a socket that was in use. */
+  onclose = (code) => this.onerror(new Error(`a socket was closed by the server: ${code}`));
   /** Moves to another connection, and connections that were cut. */
   moves = 0;
   /** Messages that came, by connection type. */
@@ -24,20 +28,21 @@ export class Nomad {
 
   #url;
   #counts;
+  #wish;
   #acknowledged = 0;
   #leg;
   #id = 0;
 
-  /** `ack` is `"count"` for our way, `"batch"` for CometD's. */
+  /** `ack` is `"count"` for our way, `"batch"` for CometD's, `"none"` for a client that knows of neither. */
   constructor(url, ack) {
     this.#url = url;
     this.#counts = ack === "count";
+    this.#wish = WISHES[ack];
   }
 
   /** Handshakes, subscribes to `pattern` and connects once; answers with the two replies. */
   async open(pattern, ext) {
-    const ack = this.#counts ? { ack: true, encke: { ack: "count" } } : { ack: true };
-    const [handshake] = await this.#post([{ ...HANDSHAKE, ext: ack, id: "h" }]);
+    const [handshake] = await this.#post([{ ...HANDSHAKE, ext: this.#wish, id: "h" }]);
     if (!handshake.successful) throw new Error(JSON.stringify(handshake));
     this.clientId = handshake.clientId;
     const subscribe = { channel: "/meta/subscribe", clientId: this.clientId, subscription: pattern, id: "s", ext };
@@ -72,7 +77,7 @@ export class Nomad {
   #connect(connectionType, more) {
     return {
       channel: "/meta/connect", clientId: this.clientId, connectionType, id: String(this.#id++),
-      ext: { ack: this.#acknowledged }, ...more,
+      ext: this.#wish && { ack: this.#acknowledged }, ...more,
     };
   }
 
@@ -89,7 +94,7 @@ export class Nomad {
     socket.on("close", (code) => {
       if (leg.left) return;
       if (code === REPLACED) this.#socket(leg);
-      else this.onerror(new Error(`a socket was closed by the server: ${code}`));
+      else this.onclose(code);
     });
   }
 

@@ -9,10 +9,10 @@ const TICK_MS = 20;
 const BATCH = 250;
 
 /**
- * Publishes the numbers below `count` to `channel(number)`, about `rate` a second, as `data(number)`. It waits while `may(number)`
- * says no, so that a story need not depend on how fast the machine is.
+ * Publishes the numbers below `count` to `channel(number)`, about `rate` a second, as `data(number)`, at most `batch` of
+ * them in one request. It waits while `may(number)` says no, so that a story need not depend on how fast the machine is.
  */
-export async function publish(encke, { count, rate, channel, data = (number) => number, may = () => true, from = 0 }) {
+export async function publish(encke, { count, rate, channel, data = (number) => number, may = () => true, from = 0, batch: most = BATCH }) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const start = performance.now();
   let next = from;
@@ -20,12 +20,13 @@ export async function publish(encke, { count, rate, channel, data = (number) => 
     while (next < count) {
       const due = Math.min(count, from + Math.ceil(((performance.now() - start) / 1000) * rate));
       const batch = [];
-      while (next < due && batch.length < BATCH && may(next)) {
+      while (next < due && batch.length < most && may(next)) {
         batch.push({ channel: channel(next), data: data(next) });
         next++;
       }
       if (batch.length > 0) await post(encke, agent, batch);
-      if (next < count) await pause(TICK_MS);
+      // Who is behind its pace goes on at once.
+      if (next < count && batch.length < most) await pause(TICK_MS);
     }
   } finally {
     agent.destroy();
