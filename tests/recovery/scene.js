@@ -25,21 +25,24 @@ export function channel(patterns, keys = "", history = "count = 20000\nbytes = 6
 }
 
 /**
- * Tells one story; `play` gets `{ encke, cut, chance, later }`, and `later(stop)` is called at the end whatever
- * happens. `config` comes behind the suite's own.
+ * Tells one story; `play` gets `{ encke, cut, chance, t, later }`, and `later(stop)` is called at the end whatever
+ * happens. `config` comes behind the suite's own, `sessions` into its table; Encke listens at the address that `place`
+ * finds, or on loopback.
  */
-export function scene(title, { config = "", sessions = "" } = {}, play) {
+export function scene(title, { config = "", sessions = "", place = async () => undefined } = {}, play) {
   test(title, async (t) => {
     const chance = new Chance(t);
-    const encke = await Encke.start({ config: CONFIG.replace("[sessions]\n", `[sessions]\n${sessions}\n`) + config });
     const stops = [];
+    const later = (stop) => stops.push(stop);
+    const host = await place(later);
+    const encke = await Encke.start({ host, config: CONFIG.replace("[sessions]\n", `[sessions]\n${sessions}\n`) + config });
     try {
       const cut = await Cut.start(encke.address);
       stops.push(() => cut.stop());
-      await play({ encke, cut, chance, t, later: (stop) => stops.push(stop) });
+      await play({ encke, cut, chance, t, later });
     } finally {
-      for (const stop of stops.reverse()) await stop();
       await encke.stop("SIGKILL");
+      for (const stop of stops.reverse()) await stop();
     }
   });
 }
