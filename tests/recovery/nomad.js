@@ -21,6 +21,8 @@ export class Nomad {
   };
   /** The server has closed a socket that was in use. */
   onclose = (code) => this.onerror(new Error(`a socket was closed by the server: ${code}`));
+  /** The newest place in a history that it has heard of. */
+  position;
   /** Moves to another connection, and connections that were cut. */
   moves = 0;
   /** Messages that came, by connection type. */
@@ -123,6 +125,7 @@ export class Nomad {
         if (this.#counts) this.#acknowledged++;
         if (channel === "/meta/gap" && message.data.count !== undefined) this.#acknowledged = message.data.count;
         if (leg) this.heard[leg.type]++;
+        this.position = ext?.encke?.position ?? this.position;
         this.ondelivery(message);
       } else if (channel === "/meta/connect") {
         // A request on the connection that we left may overtake ours. It has taken our place, and we take it again.

@@ -41,8 +41,8 @@ export function scene(title, { config = "", sessions = "", place = async () => u
       stops.push(() => cut.stop());
       await play({ encke, cut, chance, t, later });
     } finally {
-      await encke.stop("SIGKILL");
       for (const stop of stops.reverse()) await stop();
+      await encke.stop("SIGKILL");
     }
   });
 }
