@@ -16,17 +16,17 @@ use super::wire::Wire;
 
 /// So many unacknowledged deliveries, or
 const ASK_MESSAGES: usize = 250;
-/// so many bytes of them: a held connect is answered, and the next one acknowledges.
+/// so many bytes of them: a held connect is answered, and the next one acknowledges. At most a quarter of what an
+/// outbox may hold, so that it does not fill up in the meantime.
 const ASK_BYTES: usize = 256 * 1024;
-/// But no more than this part of what an outbox may hold, so that it does not fill up in the meantime.
-const ASK_PART: usize = 4;
 
 /// Whether so much is unacknowledged that the client should be heard.
 pub(super) fn owes(session: &Session, options: &Options) -> bool {
     let outbox = &session.outbox;
-    let messages = ASK_MESSAGES.min(options.outbox_messages / ASK_PART).max(1);
-    let bytes = ASK_BYTES.min(options.outbox_bytes / ASK_PART).max(1);
-    session.ack() == Ack::Count && (outbox.sent() >= messages || outbox.sent_bytes() >= bytes)
+    session.ack() == Ack::Count
+        && outbox.sent() > 0
+        && (outbox.sent() >= ASK_MESSAGES.min(options.outbox_messages / 4)
+            || outbox.sent_bytes() >= ASK_BYTES.min(options.outbox_bytes / 4))
 }
 
 /// Whether it is, and a connect is held whose answer would have it acknowledge.

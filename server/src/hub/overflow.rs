@@ -68,9 +68,16 @@ impl Shard {
             }
             OnOverflow::DropOldest => {
                 self.metrics.overflowed("drop-oldest");
-                while !self.options.has_room(&session.outbox, message) && session.drop_oldest() {}
+                // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
+                let of_class = |older: &Message| Class::of(older.position()) == number;
+                let mut room = self.options.has_room(&session.outbox, message);
+                while !room && session.outbox.drop_oldest_waiting(of_class) {
+                    room = self.options.has_room(&session.outbox, message);
+                }
                 self.say_slow(slot, message, "its oldest message is dropped");
-                self.push(slot, message, urgent);
+                if room {
+                    self.push(slot, message, urgent);
+                }
             }
             OnOverflow::Gap => {
                 self.metrics.overflowed("gap");
@@ -159,14 +166,5 @@ impl Session {
         more.base += 1;
         more.given_up = true;
         true
-    }
-
-    /// Lets go of the oldest message that waits or, when none does, of the oldest that is unacknowledged.
-    fn drop_oldest(&mut self) -> bool {
-        if self.outbox.has_messages() {
-            self.outbox.drop_oldest_waiting();
-            return true;
-        }
-        self.give_up_oldest()
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bayeux::{Ack, Channel, Draft, Message, Pattern, Payload, Position, Since};
 use serde_json::value::to_raw_value;
 
+use super::interest::Subscribed;
 use super::past::{Behind, Missing, Portion, Recovery, Span};
 use super::session::{Key, Phase};
 use super::shard::Shard;
@@ -83,14 +84,50 @@ impl Shard {
         })
     }
 
-    /// Begins a subscription, which the session has, in the past.
+    /// Subscribes, and begins in the past what is to begin there, in one step: nothing live comes between the two,
+    /// which the session would have once more as a replay.
     ///
     /// # Errors
-    /// [`Behind`].
-    pub fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Result<Recovery, Behind> {
-        if self.is_behind(since) {
+    /// [`Behind`]; nothing has been subscribed.
+    pub fn subscribe_since(
+        &mut self,
+        key: Key,
+        patterns: &[Pattern],
+        wishes: &[(Pattern, Since)],
+    ) -> Result<(Subscribed, Vec<Recovery>), Behind> {
+        if wishes.iter().any(|(_, since)| self.is_behind(since)) {
             return Err(Behind);
         }
+        let greets = |pattern: &Pattern| wishes.iter().all(|(wished, _)| wished != pattern);
+        let subscribed = self.listen(key, patterns, greets);
+        let recoveries = match subscribed {
+            Subscribed::Done => {
+                wishes.iter().map(|(pattern, since)| self.recover(key, pattern, since)).collect()
+            }
+            Subscribed::TooMany | Subscribed::Unknown => Vec::new(),
+        };
+        Ok((subscribed, recoveries))
+    }
+
+    /// Opens a stream in the same way.
+    ///
+    /// # Errors
+    /// [`Behind`]; nothing has been opened.
+    pub fn open_stream_since(
+        &mut self,
+        patterns: &[Pattern],
+        wishes: &[(Pattern, Since)],
+    ) -> Result<(Key, Vec<Recovery>), Behind> {
+        if wishes.iter().any(|(_, since)| self.is_behind(since)) {
+            return Err(Behind);
+        }
+        let key = self.open_stream();
+        let (_, recoveries) = self.subscribe_since(key, patterns, wishes)?;
+        Ok((key, recoveries))
+    }
+
+    /// Begins a subscription, which the session has, in the past.
+    fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Recovery {
         let classes = self.classes.clone();
         let mut recovery = Recovery::default();
         let mut worst = None;
@@ -127,7 +164,7 @@ impl Shard {
         }
         recovery.recovered = asked.then_some(worst.map_or(Ok(()), Err));
         self.catch_up(key.slot);
-        Ok(recovery)
+        recovery
     }
 
     /// Where to begin after a sequence that a client gave, and what is missing there.
