@@ -7,6 +7,7 @@ use bayeux::{Message, Pattern};
 use serde::Serialize;
 
 use super::expiry::TICK;
+use super::outlet::Outlet;
 use super::past::Class;
 use super::session::{Ended, Session};
 use super::shard::Shard;
@@ -71,7 +72,16 @@ impl Shard {
                 // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
                 let of_class = |older: &Message| Class::of(older.position()) == number;
                 let mut room = self.options.has_room(&session.outbox, message);
-                while !room && session.outbox.drop_oldest_waiting(of_class) {
+                while !room {
+                    let numbered = session.numbered();
+                    if !session.outbox.drop_oldest(numbered, of_class) {
+                        // What may have arrived comes next, as long as it stands in front.
+                        let in_front = session.outbox.oldest().is_some_and(|oldest| of_class(oldest));
+                        if !in_front || !session.give_up_oldest() {
+                            break;
+                        }
+                        self.metrics.given_up.inc();
+                    }
                     room = self.options.has_room(&session.outbox, message);
                 }
                 self.say_slow(slot, message, "its oldest message is dropped");
@@ -156,9 +166,11 @@ impl Shard {
 }
 
 impl Session {
-    /// Lets go of the delivery that has been unacknowledged longest; false when there is none.
+    /// Lets go of the delivery that has been unacknowledged longest; false when there is none that this connection has
+    /// been handed, or that an earlier one has been and the next one can be told of.
     fn give_up_oldest(&mut self) -> bool {
-        if self.outbox.sent() == 0 {
+        let is_lost = matches!(self.outlet, Outlet::Absent) && self.numbered() > 0;
+        if self.outbox.sent() == 0 && !is_lost {
             return false;
         }
         let Some(more) = &mut self.more else { return false };

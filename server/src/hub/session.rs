@@ -130,6 +130,12 @@ impl Session {
         }
     }
 
+    /// How many messages at the front of the outbox have been handed to a connection and may have arrived: the client counts
+    /// them, so that they leave in their order only, acknowledged or given up.
+    pub(super) fn numbered(&self) -> usize {
+        self.more.as_ref().map_or(0, |more| more.high.saturating_sub(more.base) as usize)
+    }
+
     /// The number that stands for all deliveries handed over so far; absent where nobody acknowledges.
     pub(super) fn ack_number(&self) -> Option<u64> {
         let more = self.more.as_ref().filter(|more| more.ack != Ack::None)?;

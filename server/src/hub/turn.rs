@@ -191,7 +191,7 @@ impl Shard {
                 if !session.outbox.has_messages() {
                     session.waits_since = self.now;
                 } else if class.deliver == Deliver::Latest {
-                    let older = session.outbox.conflate(message);
+                    let older = session.outbox.conflate(session.numbered(), message);
                     self.metrics.messages_conflated.inc_by(older as u64);
                 }
                 if bounded && !self.options.has_room(&session.outbox, message) {
