@@ -6,8 +6,8 @@ export class Cut {
   /**
    * What becomes of the next connection: `{ down, up, writes, swallow }`. It is killed when so many bytes have passed to
    * the client (`down`) or to the server (`up`), or instead of what the server says after so many `writes`; after
-   * `swallow` bytes to the client it stays open, and nothing arrives. `begin` is a chunk that is put before the first one of
-   * a response in chunks.
+   * `swallow` bytes to the client it stays open, and nothing arrives. `retry` is put in the
+   * place of that of an event stream.
    */
   plan = () => ({});
   /** Connections that came, those of them that were killed by plan, and those whose bytes were swallowed. */
@@ -55,7 +55,7 @@ export class Cut {
 
   #join(client) {
     this.connections++;
-    const { down = Infinity, up = Infinity, writes = Infinity, swallow = Infinity, begin } = this.plan(this.connections);
+    const { down = Infinity, up = Infinity, writes = Infinity, swallow = Infinity, retry } = this.plan(this.connections);
     const server = net.connect({ ...this.#target, noDelay: true });
     const pair = [client, server];
     this.#pairs.add(pair);
@@ -66,10 +66,10 @@ export class Cut {
         for (const end of pair) end.destroySoon();
       });
     }
-    const carry = (from, to, limit, silent, chunk) => {
+    const carry = (from, to, limit, silent, pause) => {
       let passed = 0;
       from.on("data", (bytes) => {
-        if (chunk && passed === 0) bytes = insert(bytes, chunk);
+        if (pause !== undefined) bytes = hasten(bytes, pause);
         if (passed >= silent || to.destroyed) return;
         const room = Math.min(limit, silent) - passed;
         passed += bytes.length;
@@ -90,7 +90,7 @@ export class Cut {
       this.kills++;
       kill(pair);
     });
-    carry(server, client, down, swallow, begin);
+    carry(server, client, down, swallow, retry);
     carry(client, server, up, Infinity);
   }
 }
@@ -103,11 +103,8 @@ function kill([client, server]) {
   }
 }
 
-/** Heads come in one write, and nobody says anything before them. */
-function insert(bytes, chunk) {
-  const end = bytes.indexOf("\r\n\r\n") + 4;
-  const head = bytes.subarray(0, end).toString("latin1");
-  if (!/^transfer-encoding: chunked\r$/im.test(head)) throw new Error(`a response without chunks: ${head}`);
-  const framed = `${Buffer.byteLength(chunk).toString(16)}\r\n${chunk}\r\n`;
-  return Buffer.concat([bytes.subarray(0, end), Buffer.from(framed), bytes.subarray(end)]);
+/** With as many digits as before, or the chunk would have another length. */
+function hasten(bytes, pause) {
+  const text = bytes.toString("latin1").replace(/^retry: (\d+)$/m, (_, digits) => `retry: ${String(pause).padStart(digits.length, "0")}`);
+  return Buffer.from(text, "latin1");
 }

@@ -4,13 +4,13 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { start } from "../client/browsers/chromium.js";
+import { OWN_PAGE, start } from "../client/browsers/chromium.js";
 
 const packages = fileURLToPath(new URL("../node_modules", import.meta.url));
 
 /** Opens a page of the origin of `url`, and in it a client of `transport` that listens to `pattern` and tells `heard`. */
 export async function open({ url, transport, pattern, heard, options }) {
-  const browser = await start();
+  const browser = await start(OWN_PAGE);
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(15_000);
   await page.route(/\/page$/, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>cometd</title>" }));

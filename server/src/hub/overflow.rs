@@ -74,10 +74,13 @@ impl Shard {
                 let mut room = self.options.has_room(&session.outbox, message);
                 while !room {
                     let numbered = session.numbered();
-                    if !session.outbox.drop_oldest(numbered, of_class) {
-                        // What may have arrived comes next, as long as it stands in front.
-                        let in_front = session.outbox.oldest().is_some_and(|oldest| of_class(oldest));
-                        if !in_front || !session.give_up_oldest() {
+                    // What an earlier connection was handed is the oldest that waits, and goes first. What this one was handed is
+                    // on its way, and goes last.
+                    let in_front = session.outbox.oldest().is_some_and(|oldest| of_class(oldest));
+                    let is_away = matches!(session.outlet, Outlet::Absent);
+                    let given_up = in_front && is_away && session.give_up_oldest();
+                    if given_up || !session.outbox.drop_oldest(numbered, of_class) {
+                        if !given_up && !(in_front && session.give_up_oldest()) {
                             break;
                         }
                         self.metrics.given_up.inc();
