@@ -36,7 +36,7 @@ const next = (peer) => (numbers(peer).at(-1) ?? -1) + 1;
 const reaches = (peer, number) => peer.until(`number ${number - 1}`, () => next(peer) >= number, STEP_MS);
 
 /** Has a sleeper miss more than its connection and its outbox hold, and wakes it. Others get everything, or `latest`. */
-async function doze(story, { ack, to = () => "/far/away", latest = false }) {
+async function doze(story, { ack, to = () => "/far/away", latest = false, ends = false }) {
   const { encke } = story;
   const sleeper = await join(story, "that sleeps", ack);
   const others = await Promise.all(["count", "none"].map((way) => join(story, `that is awake and acknowledges by ${way}`, way)));
@@ -55,6 +55,9 @@ async function doze(story, { ack, to = () => "/far/away", latest = false }) {
     assertNone(other, "closed");
   }
   assert.equal(sleeper.received.length, before, "it sleeps");
+  const { sessions } = await (await fetch(encke.internalUrl("/api/sessions?slow"))).json();
+  const slow = sessions.map(({ channel, queued_messages, queued_bytes, oldest_ms }) => [channel.slice(0, 5), queued_messages > 0, queued_bytes > 0, oldest_ms > 0]);
+  assert.deepEqual(slow, ends ? [] : [["/far/", true, true, true]], "operators see who is slow, and nobody else");
   sleeper.signal("SIGCONT");
   return { sleeper, others };
 }
@@ -116,7 +119,7 @@ for (const ack of ["count", "none"]) {
 for (const [what, config] of [["by its table", channel(["/far/**"], 'on_overflow = "end"', "")], ["without a table", ""]]) {
   scene(`end: who wakes has been sent away, ${what}`, { ...SMALL, config }, async (story) => {
     const { encke } = story;
-    const { sleeper } = await doze(story, { ack: "none" });
+    const { sleeper } = await doze(story, { ack: "none", ends: true });
     const { code } = await sleeper.until("the end of its socket", () => sleeper.events.find(({ event }) => event === "closed"), STEP_MS);
     assert.equal(code, 1008);
     const { replies } = await post(encke.url("/bayeux"), [connect(sleeper.clientId)]);
