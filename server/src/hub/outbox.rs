@@ -123,11 +123,6 @@ impl Outbox {
         self.all().skip(self.sent as usize)
     }
 
-    /// The first one, whether it was handed over or waits.
-    pub(super) fn oldest(&self) -> Option<&Arc<Message>> {
-        self.all().next()
-    }
-
     fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
         let (one, many) = match &self.queue {
             Queue::Empty => (None, None),
@@ -173,7 +168,7 @@ impl Outbox {
         place.is_some()
     }
 
-    /// Lets go of what stands on the channel of `newer` behind the first `numbered`; answers with how many that were.
+    /// Lets go of the messages on the channel of `newer` behind the first `numbered`; answers with how many that were.
     pub(super) fn conflate(&mut self, numbered: usize, newer: &Message) -> usize {
         let before = self.len();
         while self.drop_oldest(numbered, |older| older.channel() == newer.channel()) {}

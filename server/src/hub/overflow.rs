@@ -7,7 +7,6 @@ use bayeux::{Message, Pattern, SessionId};
 use serde::Serialize;
 
 use super::expiry::TICK;
-use super::outlet::Outlet;
 use super::past::Class;
 use super::session::{Ended, Session};
 use super::shard::Shard;
@@ -49,18 +48,30 @@ pub struct Slow {
 }
 
 impl Shard {
-    /// The message finds no room. It is the connection that is blocked, absent, or owes acknowledgements.
+    /// The message finds no room, or has to wait for the word that others before it did not. It is the connection that is blocked, absent, or owes acknowledgements.
     pub(super) fn overflow(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
+        let session = &self.sessions[slot as usize];
+        let tells = session.more.as_ref().is_some_and(|more| more.has_lost());
+        if tells && (session.is_free() || self.options.has_room(&session.outbox, message)) {
+            self.tell_lost(slot);
+            return self.push(slot, message, urgent);
+        }
         let number = Class::of(message.position());
         let class = &self.classes[number];
         let (policy, history) = (class.on_overflow, class.history);
         let session = &mut self.sessions[slot as usize];
+        let free = session.is_free();
         if policy == OnOverflow::Gap && history {
             self.metrics.overflowed("gap");
             self.say_slow(slot, message, "it will catch up from history");
-            return self.shut_gate(slot, number, message.position().sequence - 1);
+            self.shut_gate(slot, number, message.position().sequence - 1);
+            if free {
+                // What is unacknowledged may be too little to be asked for, and the message too large beside it.
+                self.catch_up(slot);
+            }
+            return;
         }
-        if session.is_free() {
+        if free {
             // Its connection takes everything, and acknowledges late. What has been handed over longest is given up: if the
             // connection fails now, the client is told.
             while !self.options.has_room(&session.outbox, message) && session.give_up_oldest() {
@@ -79,20 +90,9 @@ impl Shard {
                 self.metrics.overflowed("drop-oldest");
                 // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
                 let of_class = |older: &Message| Class::of(older.position()) == number;
+                let numbered = session.numbered();
                 let mut room = self.options.has_room(&session.outbox, message);
-                while !room {
-                    let numbered = session.numbered();
-                    // What an earlier connection was handed is the oldest that waits, and goes first. What this one was handed is
-                    // on its way, and goes last.
-                    let in_front = session.outbox.oldest().is_some_and(|oldest| of_class(oldest));
-                    let is_away = matches!(session.outlet, Outlet::Absent);
-                    let given_up = in_front && is_away && session.give_up_oldest();
-                    if given_up || !session.outbox.drop_oldest(numbered, of_class) {
-                        if !given_up && !(in_front && session.give_up_oldest()) {
-                            break;
-                        }
-                        self.metrics.given_up.inc();
-                    }
+                while !room && session.outbox.drop_oldest(numbered, of_class) {
                     room = self.options.has_room(&session.outbox, message);
                 }
                 self.say_slow(slot, message, "its oldest message is dropped");
@@ -178,11 +178,9 @@ impl Shard {
 }
 
 impl Session {
-    /// Lets go of the delivery that has been unacknowledged longest; false when there is none that this connection has
-    /// been handed, or that an earlier one has been and the next one can be told of.
+    /// Lets go of the delivery that has been unacknowledged longest; false when there is none.
     fn give_up_oldest(&mut self) -> bool {
-        let is_lost = matches!(self.outlet, Outlet::Absent) && self.numbered() > 0;
-        if self.outbox.sent() == 0 && !is_lost {
+        if self.outbox.sent() == 0 {
             return false;
         }
         let Some(more) = &mut self.more else { return false };

@@ -130,10 +130,13 @@ impl Session {
         }
     }
 
-    /// How many messages at the front of the outbox have been handed to a connection and may have arrived: the client counts
-    /// them, so that they leave in their order only, acknowledged or given up.
+    /// Messages in front of the outbox that have been handed over at some time. A client may have them, and know each by its
+    /// number, even while they wait for a new connection.
     pub(super) fn numbered(&self) -> usize {
-        self.more.as_ref().map_or(0, |more| more.high.saturating_sub(more.base) as usize)
+        match &self.more {
+            Some(more) if more.ack != Ack::None => (more.high - more.base) as usize,
+            _ => 0,
+        }
     }
 
     /// The number that stands for all deliveries handed over so far; absent where nobody acknowledges.
