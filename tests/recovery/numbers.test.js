@@ -45,7 +45,35 @@ for (const type of ["websocket", "long-polling"]) {
     await publish(story.encke, { from: 1, count: 15, rate: 1_000, channel: () => "/far/a" });
     nomad.move(type, { cuts: false });
     await heard.when(STEP_MS, () => heard.numbers.at(-1) === 14, () => "the newest");
-    // The one that it has is known by its number, and stays: the newest nine are what there is room for beside it.
-    assert.deepEqual(heard.numbers, [0, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+    // The one that it has goes first, since the newest ten are what there is room for, and nobody is told of a gap that is none.
+    assert.deepEqual(heard.numbers, [0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+  });
+}
+
+for (const ack of ["count", "batch"]) {
+  scene(`drop-oldest: who may have lost what was dropped is told of it, acknowledging by ${ack}`, { sessions: SMALL, config: channel(["/far/*"], 'on_overflow = "drop-oldest"', "") }, async ({ encke, cut, later }) => {
+    const heard = new Heard("a client whose poll was cut");
+    const nomad = new Nomad(cut.url("/bayeux"), ack);
+    later(() => nomad.stop());
+    nomad.ondelivery = ({ data }) => heard.push(data);
+    await nomad.open("/far/*");
+    const say = (from, count) => publish(encke, { from, count, rate: 10_000, channel: () => "/far/a" });
+    await say(0, 10);
+    // All ten are in an answer that never arrives.
+    const lost = new Promise((resolve) => (nomad.onerror = resolve));
+    cut.plan = () => ({ writes: 0 });
+    nomad.move("long-polling", { cuts: false });
+    await within(STEP_MS, lost, () => "the answer is not lost");
+    await say(10, 15);
+    cut.plan = () => ({});
+    nomad.move("long-polling", { cuts: false });
+    await heard.when(STEP_MS, () => heard.numbers.at(-1) === 14, () => "the newest");
+    const [gap, ...rest] = heard.numbers;
+    assert.deepEqual(gap, { subscription: ["/far/*"], reason: "overflow", count: 5 });
+    assert.deepEqual(rest, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+    await say(15, 16);
+    await heard.when(STEP_MS, () => heard.numbers.at(-1) === 15, () => "one more");
+    assert.equal(heard.count, 12, "nothing comes twice");
+    assert.equal(await encke.metric("encke_gaps_total"), 1);
   });
 }
