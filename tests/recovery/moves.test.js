@@ -64,7 +64,7 @@ for (const way of [ours, cometds]) {
 
 // With history and an outbox that is too small most of the time is spent catching up, in the midst of moves.
 for (const way of [ours, cometds]) {
-  scene(`${way.ack}: what no outbox could hold comes from history`, { sessions: "outbox_messages = 60", config: channel(["/numbers/**"]) }, async (scene) => {
+  scene(`${way.ack}: what no outbox could hold comes from history`, { sessions: "outbox_messages = 15", config: channel(["/numbers/**"]) }, async (scene) => {
     await tell(scene, { ...way, count: 5_000, to: (number) => `/numbers/${number % 7}` });
     assert.ok((await scene.encke.metric("encke_messages_replayed_total")) > 0, "nothing came from history");
     assert.equal(await scene.encke.metric("encke_gaps_total"), 0);
