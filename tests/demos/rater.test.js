@@ -182,6 +182,33 @@ test("by keyboard alone: a talk is one stop, arrows choose, and nothing is set b
   }
 });
 
+test("on a slow line, the echo of the star before does not set back whoever walks on", async () => {
+  const late = [];
+  let hold = false;
+  const page = await enter({
+    before: (page) => page.routeWebSocket(/\/bayeux$/, (socket) => {
+      const server = socket.connectToServer();
+      server.onMessage((frame) => (hold ? late.push({ socket, frame }) : socket.send(frame)));
+    }),
+  });
+  const other = await enter();
+  hold = true;
+  await radio(page, HACK, "1 star").check();
+  await shows(other, HACK, "1.0", "1 vote");
+  await page.keyboard.press("ArrowRight");
+  await shows(other, HACK, "2.0", "1 vote");
+  hold = false;
+  // What the first star brought arrives, and the second one does not.
+  const release = (frames) => frames.forEach(({ socket, frame }) => socket.send(frame));
+  const isSecond = ({ frame }) => frame.includes('"stars":2');
+  release(late.filter((held) => !isSecond(held)));
+  await shows(page, HACK, "1.0", "1 vote");
+  assert.equal(await chosen(page, HACK), "2");
+  release(late.filter(isSecond));
+  await shows(page, HACK, "2.0", "1 vote");
+  assert.equal(await chosen(page, HACK), "2");
+});
+
 test("many votes at once are told in few words, and invented devices only count up to a bound", async () => {
   const page = await enter();
   await page.evaluate(() => {
