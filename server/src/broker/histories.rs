@@ -18,7 +18,7 @@ const LONGEST_PAGE: usize = 1000;
 /// Bytes of a page; at least one message.
 const PAGE_BYTES: usize = 512 * 1024;
 
-/// How often a shard that is behind is asked again, a turn each time, before the cursor is taken for nonsense.
+/// How often a shard that is behind is asked again, a turn each time.
 const TRIES: usize = 100_000;
 
 /// A part of a history.
@@ -35,6 +35,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// Whether there is nothing that its reader does not know.
+    pub fn is_nothing_new(&self) -> bool {
+        self.messages.is_empty() && !self.more && !matches!(self.recovered, Some(Err(_)))
+    }
+
     /// The JSON object that every door answers with.
     pub fn json(&self) -> String {
         let mut text = "{\"messages\":[".to_owned();
@@ -152,17 +157,15 @@ impl Broker {
                 (Some(after), _) => {
                     let last = self.classes.last(number);
                     let mut after = after;
+                    let alone = std::slice::from_ref(pattern);
+                    // What goes while this reads is missing as well.
+                    let mut lose = |_, _| worst = worst.max(Some(Missing::TooOld));
                     while after < last && left.messages > 0 && left.bytes > 0 {
                         let before = page.messages.len();
                         let span = Span { after, until: last };
-                        after = self.classes.read(
-                            number,
-                            std::slice::from_ref(pattern),
-                            span,
-                            left,
-                            &mut page.messages,
-                        );
+                        after = self.classes.read(number, alone, span, left, &mut page.messages, &mut lose);
                         left.take(&page.messages[before..]);
+                        tokio::task::yield_now().await;
                     }
                     page.more |= after < last;
                     after
@@ -170,7 +173,9 @@ impl Broker {
                 // From now on: a cursor that means nothing here.
                 (None, Some(_)) => self.classes.last(number),
                 (None, None) => {
+                    let portion = Portion { bytes: left.bytes, ..portion };
                     let (newest, last) = self.classes.newest(number, pattern, portion);
+                    left.bytes -= left.bytes.min(newest.iter().map(|message| message.bytes()).sum());
                     page.messages.extend(newest);
                     last
                 }

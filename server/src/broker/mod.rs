@@ -7,6 +7,7 @@ mod handshake;
 mod histories;
 mod once;
 mod publishing;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
 pub use publishing::{By, Published};
+pub use waiting::Waiter;
 
 use serde::{Deserialize, Serialize};
 
@@ -217,7 +219,7 @@ impl Broker {
         all
     }
 
-    /// Opens a stream of what matches the patterns, written to `wire` until either ends.
+    /// Whether somebody may have a stream of what matches the patterns.
     ///
     /// # Errors
     /// The policy's refusal.

@@ -7,6 +7,7 @@ mod acknowledge;
 mod answer;
 mod attachment;
 mod expiry;
+mod gaps;
 mod interest;
 #[cfg(test)]
 mod line;
@@ -18,6 +19,7 @@ mod recovery;
 mod session;
 mod shard;
 mod slow;
+mod standing;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use super::past::Class;
 use super::session::{Dirty, Key};
 use super::shard::Shard;
 use super::slow::Deliver;
+use super::standing;
 use super::wire::Written;
 use crate::metrics::Metrics;
 
@@ -198,10 +199,8 @@ impl Shard {
                     self.turn.full.push(slot);
                     continue;
                 }
-                session.outbox.push(message.clone());
-                let (waiting, weight) = (session.outbox.len(), session.outbox.bytes());
-                self.turn.tally.peak_messages = self.turn.tally.peak_messages.max(waiting);
-                self.turn.tally.peak_bytes = self.turn.tally.peak_bytes.max(weight);
+                session.outbox.push(standing::live(session, &self.classes, message));
+                self.turn.tally.peak(&session.outbox);
                 if free {
                     self.turn.mark(slot, &mut session.dirty, urgent);
                     if !session.deep && self.options.is_half_full(&session.outbox) {
@@ -369,6 +368,11 @@ impl Tally {
         self.messages += messages as u64;
         self.bytes += bytes as u64;
         self.writes += 1;
+    }
+
+    pub(super) fn peak(&mut self, outbox: &Outbox) {
+        self.peak_messages = self.peak_messages.max(outbox.len());
+        self.peak_bytes = self.peak_bytes.max(outbox.bytes());
     }
 }
 
