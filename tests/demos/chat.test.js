@@ -70,6 +70,8 @@ test("the same room without scripting, by the page's own link", async () => {
   const link = page.getByRole("link", { name: "the room as a page that grows" });
   const where = new URL(await link.getAttribute("href"), page.url()).href;
   const plain = await site.visit(where.slice(site.url("").length), { scripting: false, width: 390 });
+  // What was said before it came is there.
+  await plain.getByText("joined").waitFor();
   for (let sessions = 0; sessions < 2; ) ({ sessions } = await site.curl("/chat/plain", { text: "quiet" }));
   await page.getByLabel("Message").fill(`<b>loud</b> and "clear"`);
   await page.keyboard.press("Enter");

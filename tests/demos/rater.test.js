@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 
 import { Site } from "./browser.js";
+import { run } from "./shell.js";
 
 // Each story has a table without votes.
 let site;
@@ -64,15 +65,22 @@ test("two devices vote, change their minds and take a vote back, and both see it
   assert.deepEqual([...ada.complaints, ...grace.complaints], []);
 });
 
-test("the line in the page votes, and the card is marked for a moment where a vote comes in", async () => {
+test("the lines in the page vote, watch and read, and the card is marked for a moment where a vote comes in", async () => {
   const page = await enter();
-  const line = await page.locator(".line code").first().textContent();
-  assert.equal(line, `curl -d '{"stars":5}' ${site.url("channels/rating/kettle/curl")}`);
-  await site.curl("/rating/kettle/curl", { stars: 5 });
+  const [vote, watch, read] = await page.locator(".line code").allTextContents();
+  await run("sh", ["-c", `${vote} --silent`]);
   await page.locator(".talk.fresh").filter({ hasText: KETTLE }).waitFor();
   await shows(page, KETTLE, "5.0", "1 vote");
   await page.getByRole("status").filter({ hasText: `5 stars for “${KETTLE}”` }).waitFor();
   await page.locator(".talk.fresh").waitFor({ state: "detached" });
+
+  const { messages } = JSON.parse(await run("sh", ["-c", `${read} --silent`]));
+  const expected = { channel: "/rating/kettle/curl", data: { stars: 5 } };
+  assert.deepEqual(messages.map(({ channel, data }) => ({ channel, data })), [expected]);
+  // Whoever begins to watch hears the vote that there is.
+  const { channel, data } = JSON.parse(await run("sh", ["-c", `${watch} --silent --max-time 8 | grep --max-count=1 stars`]));
+  assert.deepEqual({ channel, data }, expected);
+
   await site.curl("/rating/kettle/curl", { stars: 0 });
   await shows(page, KETTLE, "–", "no votes yet");
   await page.getByRole("status").filter({ hasText: `Taken back: a vote for “${KETTLE}”` }).waitFor();
