@@ -4,7 +4,7 @@
 use bayeux::reply::REFUSALS;
 use bayeux::{
     Advice, Channel, Draft, Limits, Pattern, Payload, Position, Reconnect, Refusal, Reply, Request,
-    RequestId, SessionId, Subscription, Verb, parse, parse_answers,
+    RequestId, Seal, SessionId, Subscription, Verb, parse, parse_answers,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -59,8 +59,10 @@ fn requests_are_parsed_and_printed_as_they_stand_there() {
 #[test]
 fn replies_are_what_the_server_writes() {
     let id = |token: &str| RequestId::from_json(&RawValue::from_string(token.into()).unwrap()).unwrap();
-    let ids: Vec<_> =
-        ["\"1\"", "\"2\"", "\"3\"", "\"4\"", "\"5\"", "\"6\"", "7", "\"8\""].map(id).into_iter().collect();
+    let ids: Vec<_> = ["\"1\"", "\"2\"", "\"3\"", "\"4\"", "\"5\"", "\"6\"", "7", "\"8\"", "\"9\""]
+        .map(id)
+        .into_iter()
+        .collect();
     let session = SessionId::parse("0AV7tqXn3PkR9sJw2YhL5cFd").unwrap();
     let advice = |reconnect, interval, multiple_clients| {
         Some(Advice { reconnect, interval, timeout: 30_000, multiple_clients })
@@ -75,6 +77,11 @@ fn replies_are_what_the_server_writes() {
     let replaced = Refusal::connect_replaced();
     let no_listening = Refusal::subscribe_denied("/chat/*", "guest");
     let no_saying = Refusal::publish_denied("/chat/demo", "guest");
+    let raw = |json: &str| RawValue::from_string(json.into()).unwrap();
+    let too_old =
+        raw(r#"{"encke":{"recovery":{"/chat/*":{"cursor":"1a-30","recovered":false,"reason":"too_old"}}}}"#);
+    let position = raw(r#"{"encke":{"position":"1a-31"}}"#);
+    let page = raw(r#"{"messages":[],"cursor":"1a-31","more":false,"recovered":true}"#);
     let one = subscription(&["/chat/*"], false);
     let two = subscription(&["/chat/*", "/news/**"], true);
 
@@ -94,6 +101,10 @@ fn replies_are_what_the_server_writes() {
         reply("/chat/demo", 7),
         Reply { error: Some(&no_saying), ..reply("/chat/demo", 6) },
         reply("/meta/disconnect", 8),
+        Reply { ack: Some(17), ..connect },
+        Reply { subscription: Some(&one), ext: Some(&too_old), ..reply("/meta/subscribe", 3) },
+        Reply { ext: Some(&position), ..reply("/chat/demo", 6) },
+        Reply { data: Some(&page), ..reply("/service/history", 9) },
     ];
     let written = written.map(|reply| {
         let mut out = Vec::new();
@@ -115,10 +126,22 @@ fn deliveries_are_what_the_server_writes() {
     let json = RawValue::from_string(r#"{"text":"hello"}"#.into()).unwrap();
     let text = |text: &str| Payload::Text { content_type: "text/html".into(), text: text.into() };
     let image = Payload::Bytes { content_type: "image/gif".into(), bytes: b"GIF89a".to_vec().into() };
+    let draft = Draft {
+        channel: Channel::parse("/chat/demo").unwrap(),
+        id: None,
+        payload: Payload::Json(json.clone()),
+    };
+    let seal = Seal { shown: true, ..Seal::default() };
+    let kept = draft.encode().seal_as(Position { epoch: 1, sequence: 36 }, seal);
+    let gap = RawValue::from_string(r#"{"subscription":["/chat/*"],"reason":"overflow"}"#.into()).unwrap();
+    let replayed = kept.replayed("/chat/*");
     let written = [
         sealed("/chat/demo", Payload::Json(json)),
         sealed("/pages/now", text("<p>now</p>")),
         sealed("/cam/1", image),
+        kept,
+        replayed,
+        sealed("/meta/gap", Payload::Json(gap)),
     ];
     let written = written.each_ref().map(|message| str::from_utf8(message.json()).unwrap());
     assert_eq!(fences("## Deliveries"), written);

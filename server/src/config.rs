@@ -102,11 +102,12 @@ fn listed(faults: &[Fault]) -> String {
 }
 
 impl Config {
-    /// What holds in development: everybody may do everything, and the demos have history.
+    /// What holds in development: everybody may do everything, and the demos have history (what is below a room, such as who is
+    /// typing, has none).
     pub fn development() -> Self {
         let history = history::Options { count: 100, age: Duration::from_secs(3600), ..Default::default() };
         let demos = broker::ChannelOptions {
-            patterns: ["/chat/**", "/slideshow/**", "/rating/**"].map(str::to_owned).to_vec(),
+            patterns: ["/chat/*", "/slideshow/*", "/rating/*"].map(str::to_owned).to_vec(),
             history: Some(history),
             ..Default::default()
         };

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub given_up: Counter<u64, AtomicU64>,
     /// Publications that were repeats.
     pub repeats: Counter<u64, AtomicU64>,
+    /// Publications of which a repeat would not be known.
+    pub unremembered: Counter<u64, AtomicU64>,
     /// Bytes read from connections.
     pub bytes_in: Counter<u64, AtomicU64>,
     /// Bytes given to connections.
@@ -82,6 +84,7 @@ impl Metrics {
             gaps: Counter::default(),
             given_up: Counter::default(),
             repeats: Counter::default(),
+            unremembered: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             writes: Counter::default(),
@@ -113,6 +116,11 @@ impl Metrics {
         r.register("gaps", "Notices to clients that messages are gone", self.gaps.clone());
         r.register("given_up", "Deliveries let go of before they were acknowledged", self.given_up.clone());
         r.register("publish_repeats", "Publications that were repeats", self.repeats.clone());
+        r.register(
+            "publish_unremembered",
+            "Publications too many to know repeats of",
+            self.unremembered.clone(),
+        );
         r.register("writes", "Writes that carried messages", self.writes.clone());
         r.register_with_unit("received", "Bytes read", Unit::Bytes, self.bytes_in.clone());
         r.register_with_unit("sent", "Bytes given to connections", Unit::Bytes, self.bytes_out.clone());

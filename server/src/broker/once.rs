@@ -21,16 +21,23 @@ pub(super) struct Window {
     pub(super) publications: usize,
     /// How long one is remembered.
     pub(super) age: Duration,
-    /// Publishers in all; what one more publishes is not remembered.
-    pub(super) publishers: usize,
+    /// Publications of all together; one more is not remembered.
+    pub(super) total: usize,
 }
 
 /// What has been published.
 pub(super) struct Once {
     window: Window,
-    parts: [Mutex<HashMap<u64, Remembered>>; PARTS],
+    parts: [Mutex<Part>; PARTS],
     hasher: DefaultHashBuilder,
     clock: Clock,
+}
+
+#[derive(Default)]
+struct Part {
+    publishers: HashMap<u64, Remembered>,
+    /// Publications of all of them.
+    count: usize,
 }
 
 /// The publications of one publisher.
@@ -68,7 +75,7 @@ pub(super) struct Name {
 
 /// One publisher's part of what is known, so that a publication and its repeat do not pass at once.
 pub(super) struct Desk<'a> {
-    part: MutexGuard<'a, HashMap<u64, Remembered>>,
+    part: MutexGuard<'a, Part>,
     once: &'a Once,
     name: Name,
 }
@@ -94,12 +101,15 @@ impl Once {
         let now = self.clock.now();
         for part in &self.parts {
             let mut part = part.lock().expect("nobody panics with this lock");
-            part.retain(|_, remembered| {
+            let mut count = 0;
+            part.publishers.retain(|_, remembered| {
                 remembered.expire(now, self.window.age);
+                count += remembered.order.len();
                 !remembered.order.is_empty()
             });
-            if part.len() * 4 < part.capacity() {
-                part.shrink_to_fit();
+            part.count = count;
+            if part.publishers.len() * 4 < part.publishers.capacity() {
+                part.publishers.shrink_to_fit();
             }
         }
     }
@@ -108,8 +118,9 @@ impl Once {
 impl Desk<'_> {
     pub(super) fn known(&mut self) -> Known {
         let now = self.once.clock.now();
-        let Some(remembered) = self.part.get_mut(&self.name.publisher) else { return Known::New };
-        remembered.expire(now, self.once.window.age);
+        let part = &mut *self.part;
+        let Some(remembered) = part.publishers.get_mut(&self.name.publisher) else { return Known::New };
+        part.count -= remembered.expire(now, self.once.window.age);
         match remembered.places.get(&self.name.id) {
             None => Known::New,
             Some(place) if place.fingerprint == self.name.fingerprint => Known::Repeat(place.position),
@@ -117,29 +128,36 @@ impl Desk<'_> {
         }
     }
 
-    /// It has been published, there.
-    pub(super) fn remember(mut self, position: Position) {
-        let Window { publications, publishers, .. } = self.once.window;
+    /// It has been published, there. False when there is no room to remember it.
+    pub(super) fn remember(mut self, position: Position) -> bool {
+        let Window { publications, total, .. } = self.once.window;
         let Name { publisher, id, fingerprint } = self.name;
-        if self.part.len() >= publishers / PARTS && !self.part.contains_key(&publisher) {
-            return;
+        let part = &mut *self.part;
+        if part.count >= total / PARTS {
+            return false;
         }
         let now = self.once.clock.now();
-        let remembered = self.part.entry(publisher).or_default();
+        let remembered = part.publishers.entry(publisher).or_default();
         if remembered.places.insert(id, Place { fingerprint, position }).is_none() {
             remembered.order.push_back((now, id));
+            part.count += 1;
         }
-        while remembered.order.len() > publications {
+        if remembered.order.len() > publications {
             remembered.forget_oldest();
+            part.count -= 1;
         }
+        true
     }
 }
 
 impl Remembered {
-    fn expire(&mut self, now: Duration, age: Duration) {
+    /// Answers with how many were too old.
+    fn expire(&mut self, now: Duration, age: Duration) -> usize {
+        let before = self.order.len();
         while self.order.front().is_some_and(|(at, _)| *at + age <= now) {
             self.forget_oldest();
         }
+        before - self.order.len()
     }
 
     fn forget_oldest(&mut self) {
@@ -168,7 +186,7 @@ mod tests {
     #[test]
     fn a_repeat_is_known_within_the_window() {
         let (clock, hand) = Clock::by_hand();
-        let window = Window { publications: 3, age: Duration::from_secs(120), publishers: 32 };
+        let window = Window { publications: 3, age: Duration::from_secs(120), total: 320 };
         let once = Once::new(window, clock);
         assert_eq!(say(&once, 1, 7, 70, 100), None);
         assert_eq!(say(&once, 1, 7, 70, 101), Some(100), "a repeat");
@@ -184,16 +202,20 @@ mod tests {
         assert_eq!(say(&once, 1, 10, 70, 106), None, "two minutes later");
         hand.advance(Duration::from_secs(120));
         once.expire();
-        assert!(once.parts.iter().all(|part| part.lock().unwrap().is_empty()));
+        assert!(once.parts.iter().all(|part| part.lock().unwrap().publishers.is_empty()));
     }
 
     #[test]
-    fn more_publishers_than_there_is_room_for_are_not_remembered() {
-        let window = Window { publications: 3, age: Duration::from_secs(120), publishers: PARTS };
-        let once = Once::new(window, Clock::system());
+    fn more_than_there_is_room_for_is_not_remembered() {
+        let (clock, hand) = Clock::by_hand();
+        let window = Window { publications: 3, age: Duration::from_secs(120), total: PARTS };
+        let once = Once::new(window, clock);
         assert_eq!(say(&once, 1, 7, 70, 1), None);
         assert_eq!(say(&once, 1 + PARTS as u64, 7, 70, 2), None);
         assert_eq!(say(&once, 1 + PARTS as u64, 7, 70, 3), None, "it was not remembered");
         assert_eq!(say(&once, 1, 7, 70, 4), Some(1));
+        hand.advance(Duration::from_secs(120));
+        assert_eq!(say(&once, 1, 8, 70, 5), None);
+        assert_eq!(say(&once, 1, 8, 70, 6), Some(5), "there is room again");
     }
 }

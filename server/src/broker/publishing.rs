@@ -16,10 +16,10 @@ use crate::hub::Key;
 use crate::policy::{Action, Identity};
 
 /// Repeats of a session's publications: a client that lost its connection repeats what it knows no answer to.
-const SESSIONS: Window = Window { publications: 256, age: Duration::from_secs(120), publishers: 200_000 };
+const SESSIONS: Window = Window { publications: 256, age: Duration::from_secs(120), total: 2_000_000 };
 
 /// Repeats under an `Idempotency-Key`: a back end that lost its connection, or whose job was run twice.
-const KEYS: Window = Window { publications: 65_536, age: Duration::from_secs(600), publishers: 10_000 };
+const KEYS: Window = Window { publications: 65_536, age: Duration::from_secs(600), total: 2_000_000 };
 
 /// Repeats, by the two ways in which publications are named.
 pub(super) struct Repeats {
@@ -160,8 +160,10 @@ impl Broker {
             // Ids of old clients begin again with each page.
             Known::Other | Known::New => {
                 let placed = self.place_new(encoded, muted, deliver);
-                if let Placed::New(message, _) = &placed {
-                    desk.remember(message.position());
+                if let Placed::New(message, _) = &placed
+                    && !desk.remember(message.position())
+                {
+                    self.metrics.unremembered.inc();
                 }
                 Ok(placed)
             }

@@ -199,19 +199,20 @@ impl Shard {
             return;
         }
         let gates = std::mem::take(&mut more.gates);
-        self.tell_lost(slot);
+        if self.portion(slot).is_some() {
+            self.tell_lost(slot);
+        }
         let mut left = Vec::new();
         for mut gate in gates {
             if !self.read_gate(slot, &mut gate) {
                 left.push(gate);
             }
         }
-        self.tell_lost(slot);
         let session = &mut self.sessions[slot as usize];
         if let Some(more) = &mut session.more {
             more.gates = left;
         }
-        if session.outbox.has_messages() {
+        if session.outbox.has_messages() && session.is_free() {
             self.mark(slot, false);
         }
     }
@@ -244,6 +245,7 @@ impl Shard {
             }
             let label = labelled.then(|| pattern.as_str().to_owned());
             let done = replay.span.after >= span.until;
+            self.tell_lost(slot);
             self.push_past(slot, &mut out, label.as_deref());
             if done {
                 gate.replays.pop_front();
@@ -266,6 +268,7 @@ impl Shard {
             gate.told = gate.told.max(patterns.iter().map(|p| past.lost(gate.class, p)).max().unwrap_or(0));
             let span = Span { after: gate.after, until: self.seen[gate.class] };
             gate.after = past.read(gate.class, &patterns, span, portion, &mut out);
+            self.tell_lost(slot);
             self.push_past(slot, &mut out, None);
         }
         true

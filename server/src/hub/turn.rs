@@ -272,7 +272,7 @@ impl Shard {
                 };
                 let replies = session.outbox.replies();
                 if batch.is_empty() && replies.is_empty() {
-                    return;
+                    return self.catch_up(slot);
                 }
                 let length = batch.len() + replies.len();
                 let written = if socket.chunked {

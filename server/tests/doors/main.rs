@@ -2,11 +2,13 @@
 //! One target, so that twenty stories are linked once.
 
 mod bystander;
+mod history;
 mod polling;
 mod server;
 mod socket;
 mod wire;
 
+mod acknowledge;
 mod bad_bodies;
 mod bad_frames;
 mod bad_http;
@@ -17,10 +19,13 @@ mod channel_urls;
 mod cors;
 mod drain;
 mod handover;
+mod once;
 mod overflow;
 mod polls;
+mod recovery;
 mod rights;
 mod sessions;
 mod slow_clients;
+mod slow_consumers;
 mod visitors;
 mod woken;
