@@ -188,6 +188,11 @@ impl Report {
         }
     }
 
+    /// The median of a value over the rounds of a subject.
+    pub(crate) fn median(&self, subject: &str, name: &str) -> f64 {
+        median(&self.of(subject, name))
+    }
+
     fn of(&self, subject: &str, name: &str) -> Vec<f64> {
         let runs = self.runs.iter().filter(|(_, run)| run.subject == subject);
         runs.filter_map(|(_, run)| run.get(name)).collect()

@@ -68,23 +68,16 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// What to measure in each round: the server first, then the floors, then the peers. A server that needs
-    /// a configuration is started with it.
+    /// What to measure in each round: the server first, then the floors, then the peers. Encke is started with
+    /// the configuration, if there is one; a server that is named has its own.
     pub(crate) fn subjects(&self, setup: Option<&Setup>) -> Result<Vec<Subject>, Failure> {
         let mut subjects = Vec::new();
         if !self.no_server {
-            subjects.push(match (&self.server, &self.url, self.pid) {
-                (None, None, _) => match setup {
-                    Some(setup) => self.served("server", setup.clone())?,
-                    None => Subject::Command(target::default_command(&self.executable()?)),
-                },
-                _ if setup.is_some() => {
-                    let why =
-                        "this measurement starts Encke with a configuration of its own: name it by --encke";
-                    return Err(Failure(why.to_owned()));
-                }
-                (Some(line), _, _) => Subject::Command(line.split_whitespace().map(String::from).collect()),
-                (None, Some(url), pid) => Subject::Running(url.clone(), pid.unwrap_or(0)),
+            subjects.push(match (&self.server, &self.url, self.pid, setup) {
+                (Some(line), ..) => Subject::Command(line.split_whitespace().map(String::from).collect()),
+                (None, Some(url), Some(pid), _) => Subject::Running(url.clone(), pid),
+                (.., Some(setup)) => self.served("server", setup.clone())?,
+                _ => Subject::Command(target::default_command(&self.executable()?)),
             });
         }
         subjects.extend(self.floors.iter().map(|join| Subject::Floor(*join)));
@@ -94,6 +87,10 @@ impl Common {
 
     /// Encke with a configuration, under this name in tables.
     pub(crate) fn served(&self, name: &'static str, setup: Setup) -> Result<Subject, Failure> {
+        if self.server.is_some() || self.url.is_some() {
+            let why = "this needs configurations that Encke is started with: name its executable by --encke";
+            return Err(Failure(why.to_owned()));
+        }
         Ok(Subject::Served { name, program: self.executable()?, setup })
     }
 

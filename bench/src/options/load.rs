@@ -25,7 +25,7 @@ pub(crate) struct FanoutOptions {
     #[arg(long, value_enum, default_value = "websocket")]
     pub(crate) transport: Transport,
     /// Start Encke with a history of the channel
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["server", "url"])]
     pub(crate) history: bool,
     /// How subscribers acknowledge what they get
     #[arg(long, value_enum, default_value = "none")]
@@ -41,7 +41,7 @@ pub(crate) struct IngestOptions {
     #[arg(long, short = 'k', default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) in_flight: u32,
     /// Start Encke with a history of the channel
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["server", "url"])]
     pub(crate) history: bool,
     /// How subscribers acknowledge what they get
     #[arg(long, value_enum, default_value = "none")]

@@ -1,6 +1,6 @@
 //! One client: a session or an event stream that loses its connection and goes on where it was.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::mem;
 
 use bayeux::framing::event_stream::Event;
@@ -9,14 +9,11 @@ use mio::net::TcpStream;
 
 use super::events::EventStream;
 use super::had::Had;
+use super::link::{Ended, Link, Stage};
 use super::words as says;
 use crate::plan::{Ack, Transport};
 use crate::scan::{self, FIRST};
 use crate::{http, words};
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub(super) struct Ended(pub(super) String);
 
 /// What all clients know.
 pub(super) struct Place {
@@ -26,28 +23,6 @@ pub(super) struct Place {
     pub(super) path: String,
     /// How many rooms there are: message `n` of the run is in room `n % rooms`.
     pub(super) rooms: u32,
-}
-
-/// A connection.
-struct Link {
-    stream: TcpStream,
-    stage: Stage,
-    /// Received, but not yet whole.
-    partial: Vec<u8>,
-    /// To be sent when the socket takes it.
-    unsent: Vec<u8>,
-    events: Option<EventStream>,
-}
-
-/// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Connecting,
-    /// The head of the response to an upgrade, or of a stream, is awaited.
-    Opening,
-    /// A session is to be taken up again: the first answer tells whether it is still there.
-    Resuming,
-    Talking,
 }
 
 /// How often something happened that is worth knowing.
@@ -105,8 +80,7 @@ impl Client {
 
     /// Takes a connection that is being made.
     pub(super) fn dialled(&mut self, stream: TcpStream) {
-        let (partial, unsent) = (Vec::new(), Vec::new());
-        self.link = Some(Link { stream, stage: Stage::Connecting, partial, unsent, events: None });
+        self.link = Some(Link::new(stream));
     }
 
     /// The socket of its connection.
@@ -117,8 +91,8 @@ impl Client {
     /// The connection is gone. The server is told by a reset, or not at all: then the socket stays open, and what it
     /// holds unread is lost.
     pub(super) fn lose(&mut self, silently: bool) {
-        if !self.subscribed && self.stage() != Stage::Resuming {
-            // It had not come so far as to be subscribed.
+        if !self.subscribed && self.link.as_ref().is_some_and(|link| link.stage == Stage::Talking) {
+            // The session had not come so far as to be subscribed.
             self.session = None;
         }
         self.subscribed = false;
@@ -138,15 +112,9 @@ impl Client {
     pub(super) fn writable(&mut self, place: &Place) -> Result<(), Ended> {
         let Some(link) = &mut self.link else { return Ok(()) };
         if link.stage == Stage::Connecting {
-            if let Some(error) = link.stream.take_error().ok().flatten() {
-                return Err(Ended(format!("cannot connect: {error}")));
-            }
-            if link.stream.peer_addr().is_err() {
+            if !link.is_connected()? {
                 return Ok(());
             }
-            // Requests are small and must not wait for one another.
-            let _ = link.stream.set_nodelay(true);
-            link.stage = Stage::Opening;
             match self.transport {
                 Transport::WebSocket => {
                     link.unsent.extend(words::upgrade(&place.host, &place.path).as_bytes());
@@ -203,18 +171,7 @@ impl Client {
 
     /// Writes what waits, as far as the socket takes it.
     fn flush(&mut self) -> Result<(), Ended> {
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let mut sent = 0;
-        while sent < link.unsent.len() {
-            match link.stream.write(&link.unsent[sent..]) {
-                Ok(bytes) => sent += bytes,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Ended(format!("cannot send: {error}"))),
-            }
-        }
-        link.unsent.drain(..sent);
-        Ok(())
+        self.link.as_mut().map_or(Ok(()), Link::flush)
     }
 
     /// The socket may be read, as far as it is filled.

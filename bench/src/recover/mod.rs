@@ -4,7 +4,10 @@
 mod client;
 mod events;
 mod had;
+mod link;
 mod network;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::time::{Duration, Instant};
@@ -211,32 +214,4 @@ fn of_messages(network: &Network) -> Values {
         ("reordered", sum(|client| client.had.reordered)),
         ("stray", sum(|client| client.had.stray)),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_values_that_occurred() {
-        let values: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!(
-            (quantile(&values, 0.5), quantile(&values, 0.99), quantile(&values, 1.0)),
-            (100.0, 198.0, 200.0)
-        );
-        assert_eq!(quantile(&[7.0], 0.5), 7.0);
-        assert!(quantile(&[], 0.5).is_nan());
-    }
-
-    #[test]
-    fn one_fault_is_enough() {
-        let good = [("lost", 0.0), ("repeated", 0.0), ("reordered", 0.0), ("stray", 0.0), ("gaps", 0.0)];
-        let figures = |more: &[(&'static str, f64)]| Figures {
-            subject: "server".to_owned(),
-            values: [&good[..], more].concat(),
-        };
-        assert!(check(&figures(&[("unrecovered", 0.0), ("behind", 0.0)])).is_ok());
-        assert!(check(&figures(&[("unrecovered", 1.0), ("behind", 0.0)])).is_err());
-        assert!(check(&figures(&[("behind", 0.0)])).is_err(), "what was not counted is not nought");
-    }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::client::{Client, Ended, Place};
+use super::client::{Client, Place};
+use super::link::Ended;
 use crate::Failure;
 use crate::crowd::{Batch, Crowd};
 use crate::dial::dial;
