@@ -136,6 +136,7 @@ fn measure(options: &RecoverOptions, target: &Target) -> Result<Values, Failure>
         ("clients", network.clients.len() as f64),
         ("published_per_s", calm_rate),
         ("all_caught_up_s", network.last_caught_up.duration_since(back).as_secs_f64()),
+        ("after_last_return_ms", network.after_last_return().as_secs_f64() * 1e3),
     ];
     values.extend(of_returns(&network));
     values.extend([

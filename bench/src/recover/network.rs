@@ -187,6 +187,12 @@ impl Network {
         (self.published + self.place.rooms - 1 - room) / self.place.rooms
     }
 
+    /// How long after the last client had begun to return the last one had caught up.
+    pub(super) fn after_last_return(&self) -> Duration {
+        let last = self.returns.iter().flatten().map(|back| back.at).max();
+        last.map_or(Duration::ZERO, |last| self.last_caught_up.saturating_duration_since(last))
+    }
+
     /// Whether everybody has everything.
     pub(super) fn is_complete(&self) -> bool {
         self.clients.iter().all(|client| client.had.is_complete(self.published_in(client.room)))
