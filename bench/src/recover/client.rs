@@ -294,14 +294,15 @@ impl Client {
         if self.stage() == Stage::Resuming && !unknown {
             self.taken_up();
         }
-        match &*answer.channel {
-            _ if unknown => {
-                // Another session goes on from the cursor.
-                if self.session.take().is_some() {
-                    self.count.renewed += 1;
-                    self.begin(place);
-                }
+        if unknown {
+            // Another session goes on from the cursor.
+            if self.session.take().is_some() {
+                self.count.renewed += 1;
+                self.begin(place);
             }
+            return Ok(());
+        }
+        match &*answer.channel {
             channel if !successful => return Err(Ended(format!("{channel}: {error}"))),
             "/meta/handshake" => {
                 if !says::counts(&answer) {
