@@ -109,7 +109,7 @@ pub enum Content<'a> {
 }
 
 /// What a message keeps of its payload beside its JSON: nothing, if that is the payload.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kept {
     Json,
     Text { content_type: Box<str>, text: Box<str> },
@@ -259,6 +259,19 @@ impl Message {
         encoded.finish(self.position, Seal { shown: true, ..Seal::default() }, self.end)
     }
 
+    /// The message for a reader who stands elsewhere in the other histories than one that gets everything live: a copy.
+    pub fn beside(&self, others: &[Position]) -> Message {
+        let Encoded { channel, id, kept, buffer } = &self.encoded;
+        let encoded = Encoded {
+            channel: channel.clone(),
+            id: id.clone(),
+            kept: kept.clone(),
+            buffer: buffer[..self.end].to_vec(),
+        };
+        let others = (!others.is_empty()).then(|| others.into());
+        encoded.seal_as(self.position, Seal { shown: self.seal.shown, others, muted: self.seal.muted })
+    }
+
     fn data(&self) -> &[u8] {
         let start = HEADER + 1 + HEAD.len() + self.channel().as_str().len() + MIDDLE.len();
         &self.encoded.buffer[start..self.end]
@@ -290,11 +303,12 @@ impl Message {
         self.channel().kind() == crate::channel::ChannelKind::Meta
     }
 
-    /// What the message costs a queue in bytes: that of its JSON, and a flat rate for what stands around it.
+    /// What the message costs a queue in bytes: that of its JSON and of its place in other histories, and a flat rate for what
+    /// stands around them.
     pub fn bytes(&self) -> usize {
         /// The message itself and the two counters of an `Arc` around it.
         const FLAT: usize = size_of::<Message>() + 16;
-        self.json().len() + FLAT
+        self.json().len() + self.seal.others.as_deref().map_or(0, size_of_val) + FLAT
     }
 }
 

@@ -1,12 +1,12 @@
-//! What operators and applications ask on the internal listener: is it alive, is it ready, what are the figures; and
-//! the server API.
+//! What operators and applications ask on the internal listener: is it alive, is it ready, what are the figures, who is
+//! slow; and the server API.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{StatusCode, header};
+use axum::extract::{DefaultBodyLimit, RawQuery};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bayeux::{Channel, ChannelKind, Draft, Payload};
@@ -15,10 +15,15 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, By};
+use crate::channels;
 use crate::drain::Drain;
 use crate::policy::Identity;
 
-/// `/health/live`, `/health/ready`, `/metrics` and `/api/publish`.
+/// Sessions that are listed unless more are asked for, and at most.
+const SLOWEST: u64 = 100;
+const MOST_SLOWEST: u64 = 1000;
+
+/// `/health/live`, `/health/ready`, `/metrics`, `/api/publish` and `/api/sessions`.
 pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
     let ready = move || async move {
         if drain.has_begun() {
@@ -30,18 +35,39 @@ pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
     let metrics = broker.metrics().clone();
     let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let limit = broker.limits().batch_bytes;
-    let publish = move |body: Bytes| async move { publish(&broker, &body).await };
+    let listed = broker.clone();
+    let sessions = move |RawQuery(query): RawQuery| async move {
+        sessions(&listed, query.as_deref().unwrap_or_default()).await
+    };
+    let publish =
+        move |headers: HeaderMap, body: Bytes| async move { publish(&broker, &headers, &body).await };
     Router::new()
         .route("/health/live", get(|| async { "live\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, text)], metrics.text()) }))
         .route("/api/publish", post(publish).layer(DefaultBodyLimit::max(limit)))
+        .route("/api/sessions", get(sessions))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
-                "the internal listener has /health/live, /health/ready, /metrics and /api/publish\n",
+                "the internal listener has /health/live, /health/ready, /metrics, /api/publish and /api/sessions\n",
             )
         })
+}
+
+/// The sessions for which something waits, the slowest first.
+async fn sessions(broker: &Broker, query: &str) -> Response {
+    if channels::parameter(query, "slow").is_none() {
+        let why = "say /api/sessions?slow for the sessions that wait longest, and limit= for how many";
+        return error(StatusCode::BAD_REQUEST, "400::parameter_invalid", why);
+    }
+    match channels::number(query, "limit", 1..=MOST_SLOWEST) {
+        Ok(limit) => {
+            let slowest = broker.slowest(limit.unwrap_or(SLOWEST) as usize).await;
+            answer(StatusCode::OK, &json!({ "sessions": slowest }))
+        }
+        Err(why) => error(StatusCode::BAD_REQUEST, "400::parameter_invalid", &why),
+    }
 }
 
 /// The body of `POST /api/publish`.
@@ -59,7 +85,7 @@ struct Publish<'a> {
 }
 
 /// Publishes the same to one or many channels: to all of them, or, when one of them cannot be, to none.
-async fn publish(broker: &Broker, body: &[u8]) -> Response {
+async fn publish(broker: &Broker, headers: &HeaderMap, body: &[u8]) -> Response {
     let limits = broker.limits();
     let request: Publish<'_> = match serde_json::from_slice(body) {
         Ok(request) => request,
@@ -87,15 +113,30 @@ async fn publish(broker: &Broker, body: &[u8]) -> Response {
             }
         }
     }
+    let key = match channels::key(headers) {
+        Ok(key) => key,
+        Err(why) => return error(StatusCode::BAD_REQUEST, channels::KEY_INVALID, why),
+    };
+    let draft = |channel: &Channel| Draft {
+        channel: channel.clone(),
+        id: None,
+        payload: Payload::Json(data.clone()),
+    };
+    // One key is for all of them: for each it is another. No key has a space, so these are nobody else's.
+    let keys: Vec<_> =
+        channels.iter().map(|channel| key.map(|key| format!("{key} {}", channel.as_str()))).collect();
+    for (channel, key) in channels.iter().zip(&keys) {
+        if let Some(key) = key
+            && let Err(refusal) = broker.check_key(key, &draft(channel))
+        {
+            return error(StatusCode::UNPROCESSABLE_ENTITY, &refusal.to_string(), refusal.sentence());
+        }
+    }
     let mut published = Vec::with_capacity(channels.len());
-    for channel in channels {
-        let draft = Draft { channel: channel.clone(), id: None, payload: Payload::Json(data.clone()) };
-        match broker.publish_counted(&Identity::default(), draft, By::Anyone).await {
-            Ok(done) => published.push(json!({
-                "channel": channel.as_str(),
-                "position": done.position.to_string(),
-                "sessions": done.sessions,
-            })),
+    for (channel, key) in channels.iter().zip(&keys) {
+        let by = key.as_deref().map_or(By::Anyone, By::Key);
+        match broker.publish_counted(&Identity::default(), draft(channel), by).await {
+            Ok(done) => published.push(channels::place(channel, &done)),
             Err(refusal) => return error(StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed"),
         }
     }

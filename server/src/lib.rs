@@ -30,3 +30,6 @@ pub mod visitors;
 mod acceptor;
 pub mod config;
 pub mod server;
+
+#[cfg(test)]
+mod simulation;

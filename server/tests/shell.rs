@@ -1,9 +1,10 @@
 //! The commands that are clients, as they are installed: what they print, what they refuse, and what they say then.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -230,6 +231,102 @@ fn a_subscriber_comes_back_to_a_server_that_went_away() {
         assert!(server.publish("/back", &number.to_string()).status.success());
         assert_eq!(listening.json()["data"], number);
     }
+}
+
+/// A line to a server that can be cut.
+struct Cable {
+    url: String,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Cable {
+    fn to(server: &Server) -> Self {
+        let target = server.public.strip_prefix("http://").expect("a URL").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let connections: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let all = connections.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(&target) else { continue };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let [mut from, mut to] = [from, to].map(|end| end.try_clone().expect("a handle"));
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                all.lock().expect("nobody panics with this lock").extend([client, server]);
+            }
+        });
+        Cable { url, connections }
+    }
+
+    fn cut(&self) {
+        for end in self.connections.lock().expect("nobody panics with this lock").drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_whose_line_is_cut_goes_on_where_it_was() {
+    let server = Server::start(&[]);
+    let publish = |number: u32| {
+        let channel = ["/chat/a", "/rating/b"][number as usize % 2];
+        assert!(server.publish(channel, &number.to_string()).status.success());
+    };
+    let cable = Cable::to(&server);
+    let listening = Running::start(encke(&["subscribe", "/**", "--url", &cable.url]).args(["--count", "12"]));
+    listening.remarks("listening to");
+    let mut heard = [Vec::new(), Vec::new()];
+    let mut hear = |listening: &Running| {
+        let message = listening.json();
+        let number = message["data"].as_u64().expect("a number");
+        heard[number as usize % 2].push(number);
+        message
+    };
+    for round in 0..3 {
+        publish(4 * round);
+        hear(&listening);
+        cable.cut();
+        listening.remarks("the next try is in");
+        for number in 1..4 {
+            publish(4 * round + number);
+        }
+        for _ in 1..4 {
+            hear(&listening);
+        }
+    }
+    assert_eq!(heard, [vec![0, 2, 4, 6, 8, 10], vec![1, 3, 5, 7, 9, 11]]);
+    let all = Running::start(
+        encke(&["subscribe", "/chat/*", "--since", "all", "--count", "6"]).env("ENCKE_URL", &server.public),
+    );
+    let messages: Vec<Value> = (0..6).map(|_| all.json()).collect();
+    assert_eq!(messages.iter().map(|message| &message["data"]).collect::<Vec<_>>(), [0, 2, 4, 6, 8, 10]);
+    let position = messages[3]["ext"]["encke"]["position"].as_str().expect("a position");
+    let later = Running::start(
+        encke(&["subscribe", "/chat/*", "--since", position]).env("ENCKE_URL", &server.public),
+    );
+    assert_eq!((&later.json()["data"], &later.json()["data"]), (&json!(8), &json!(10)));
+}
+
+#[test]
+fn a_subscriber_says_when_messages_are_missing() {
+    let mut server = Server::start(&[]);
+    let listen = server.public.strip_prefix("http://").expect("a URL").to_owned();
+    let listening = server.subscribe(&["/chat/*"]);
+    assert!(server.publish("/chat/a", "1").status.success());
+    assert_eq!(listening.json()["data"], 1);
+    kill_process(Pid::from_child(&server.running.child), Signal::KILL).expect("it runs");
+    server.running.ends();
+    server = Server::at(&listen, &[]);
+    listening.remarks("begins anew");
+    assert!(server.publish("/chat/a", "2").status.success());
+    assert_eq!(listening.json()["data"], 2);
+    let mut unknown = encke(&["subscribe", "/chat/*", "--since", "1-1"]);
+    let unknown = Running::start(unknown.env("ENCKE_URL", &server.public));
+    unknown.remarks("missing here");
+    let output = ended(&mut encke(&["subscribe", "/chat/*", "--since", "yesterday"]), b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("write all, now, or a position"));
 }
 
 #[test]

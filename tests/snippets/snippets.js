@@ -1,4 +1,4 @@
-// Takes the snippets out of docs/publishing.md and runs one as a reader would, with the address of the server put
+// Takes the snippets out of a page of docs/ and runs one as a reader would, with the address of the server put
 // in the place of the one that the page names.
 
 import { spawn } from "node:child_process";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { within } from "../interop/deadline.js";
 import { binary } from "../interop/encke.js";
 
-const DOCUMENT = fileURLToPath(new URL("../../docs/publishing.md", import.meta.url));
+const read = (page) => readFileSync(fileURLToPath(new URL(`../../docs/${page}`, import.meta.url)), "utf8");
 
 /** The addresses that snippets name. */
 const PUBLIC = "http://127.0.0.1:8080";
@@ -28,11 +28,10 @@ const RUN = {
 const SNIPPET_MS = 30_000;
 
 /** Every fence with something to run, in the order of the page: `{ section, language, text }`. */
-export function snippets() {
+export function snippets(page = "publishing.md") {
   const found = [];
   let section = "";
-  const document = readFileSync(DOCUMENT, "utf8");
-  for (const [, heading, language, text] of document.matchAll(/^## (.+)$|^```(\w+)\n([^]*?)^```$/gm)) {
+  for (const [, heading, language, text] of read(page).matchAll(/^## (.+)$|^```(\w+)\n([^]*?)^```$/gm)) {
     if (heading) section = heading;
     else if (language in RUN) found.push({ section, language, text });
   }
@@ -40,8 +39,8 @@ export function snippets() {
 }
 
 /** Every language that has a fence on the page. */
-export function languages() {
-  return new Set([...readFileSync(DOCUMENT, "utf8").matchAll(/^```(\w+)$/gm)].map(([, language]) => language));
+export function languages(page = "publishing.md") {
+  return new Set([...read(page).matchAll(/^```(\w+)$/gm)].map(([, language]) => language));
 }
 
 /** A snippet that runs. */

@@ -39,7 +39,9 @@ impl Message {
 
     fn make_event(&self) -> Box<[u8]> {
         if self.is_notice() {
-            return recovery_event(self.data()).into();
+            // Messages are gone: what every reader of such an event looks at first.
+            let rest = self.data().strip_prefix(b"{").unwrap_or_default();
+            return recovery_event(&[b"{\"recovered\":false,", rest].concat()).into();
         }
         let channel = self.channel().as_str();
         let mut head = String::with_capacity(EVENT.len() + channel.len() + 64);

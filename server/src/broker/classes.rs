@@ -90,8 +90,7 @@ impl Classes {
     ) -> (Arc<Message>, R) {
         let number = self.of(encoded.channel());
         let class = &self.settings[number];
-        let others = if class.history { self.others(number) } else { None };
-        let seal = Seal { shown: class.history, others, muted };
+        let seal = Seal { shown: class.history, others: self.others(number), muted };
         let mut sequencer = self.lock(number);
         sequencer.last += 1;
         let sequence = sequencer.last;
@@ -194,12 +193,18 @@ impl Past for Classes {
         span: Span,
         portion: Portion,
         out: &mut Vec<Arc<Message>>,
+        lost: &mut dyn FnMut(usize, u64),
     ) -> u64 {
         let Span { after, until } = span;
-        match &self.lock(class).memory {
-            Some(memory) => memory.read(patterns, after, until, portion.into(), out),
-            None => until,
+        let sequencer = self.lock(class);
+        let Some(memory) = &sequencer.memory else { return until };
+        for (number, pattern) in patterns.iter().enumerate() {
+            let newest = memory.lost(pattern);
+            if newest > after {
+                lost(number, newest);
+            }
         }
+        memory.read(patterns, after, until, portion.into(), out)
     }
 
     fn latest(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Broker, Door, Replies, Spoken};
-use crate::hub::{Class, Key, Missing, Past, Portion, Recovery, Span};
+use crate::hub::{Behind, Class, Key, Missing, Past, Portion, Recovery, Shard, Span};
 use crate::policy::Identity;
 
 /// Messages of a page unless it says otherwise, and at most.
@@ -18,7 +18,7 @@ const LONGEST_PAGE: usize = 1000;
 /// Bytes of a page; at least one message.
 const PAGE_BYTES: usize = 512 * 1024;
 
-/// How often a shard that is behind is asked again, a turn each time, before the cursor is taken for nonsense.
+/// How often a shard that is behind is asked again, a turn each time.
 const TRIES: usize = 100_000;
 
 /// A part of a history.
@@ -35,6 +35,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// Whether there is nothing that its reader does not know.
+    pub fn is_nothing_new(&self) -> bool {
+        self.messages.is_empty() && !self.more && !matches!(self.recovered, Some(Err(_)))
+    }
+
     /// The JSON object that every door answers with.
     pub fn json(&self) -> String {
         let mut text = "{\"messages\":[".to_owned();
@@ -70,27 +75,24 @@ pub fn recovery_json(recovery: &Recovery) -> serde_json::Value {
 }
 
 impl Broker {
-    /// Begins subscriptions in the past.
-    pub(super) async fn recover(&self, key: Key, wishes: Vec<(Pattern, Since)>) -> Vec<(Pattern, Recovery)> {
-        let mut recoveries = Vec::with_capacity(wishes.len());
-        for (pattern, mut since) in wishes {
-            let mut tries = 0;
-            let recovery = loop {
-                let (about, from) = (pattern.clone(), since.clone());
-                let answer =
-                    self.hub.call(key.shard.into(), move |shard| shard.recover(key, &about, &from)).await;
-                match answer {
-                    None => break Recovery::default(),
-                    Some(Ok(recovery)) => break recovery,
-                    // The shard has mail to take in, which it does between two turns of this loop.
-                    Some(Err(_)) if tries < TRIES => tries += 1,
-                    Some(Err(_)) => since = Since::Garbage,
-                }
-                tokio::task::yield_now().await;
-            };
-            recoveries.push((pattern, recovery));
+    /// Asks a shard about the past. One that has yet to take in what a cursor says was seen is asked again after its next
+    /// turn, and the cursor is nonsense if it never does.
+    pub(super) async fn ask<R: Send + 'static>(
+        &self,
+        shard: usize,
+        mut wishes: Vec<(Pattern, Since)>,
+        ask: impl Fn(&mut Shard, &[(Pattern, Since)]) -> Result<R, Behind> + Clone + Send + 'static,
+    ) -> Option<R> {
+        let mut tries = 0;
+        loop {
+            let (ask, asked) = (ask.clone(), wishes.clone());
+            match self.hub.call(shard, move |shard| ask(shard, &asked)).await? {
+                Ok(answer) => return Some(answer),
+                Err(Behind) if tries < TRIES => tries += 1,
+                Err(Behind) => wishes.iter_mut().for_each(|(_, since)| *since = Since::Garbage),
+            }
+            tokio::task::yield_now().await;
         }
-        recoveries
     }
 
     /// Answers a subscribe request.
@@ -101,19 +103,20 @@ impl Broker {
         subscription: &Subscription,
         wishes: HashMap<Box<str>, Since>,
     ) -> Result<Option<Box<RawValue>>, Refusal> {
-        self.subscribe(&door.identity, key, subscription.patterns.clone()).await?;
         let wishes: Vec<_> = subscription
             .patterns
             .iter()
             .filter_map(|pattern| Some((pattern.clone(), wishes.get(pattern.as_str())?.clone())))
             .collect();
+        let patterns = subscription.patterns.clone();
+        let recoveries = self.subscribe(&door.identity, key, patterns, wishes.clone()).await?;
         if wishes.is_empty() {
             return Ok(None);
         }
-        let recoveries = self.recover(key, wishes).await;
-        let named: serde_json::Map<_, _> = recoveries
+        let named: serde_json::Map<_, _> = wishes
             .iter()
-            .map(|(pattern, recovery)| (pattern.as_str().to_owned(), recovery_json(recovery)))
+            .zip(&recoveries)
+            .map(|((pattern, _), recovery)| (pattern.as_str().to_owned(), recovery_json(recovery)))
             .collect();
         Ok(to_raw_value(&serde_json::json!({ "encke": { "recovery": named } })).ok())
     }
@@ -154,17 +157,15 @@ impl Broker {
                 (Some(after), _) => {
                     let last = self.classes.last(number);
                     let mut after = after;
+                    let alone = std::slice::from_ref(pattern);
+                    // What goes while this reads is missing as well.
+                    let mut lose = |_, _| worst = worst.max(Some(Missing::TooOld));
                     while after < last && left.messages > 0 && left.bytes > 0 {
                         let before = page.messages.len();
                         let span = Span { after, until: last };
-                        after = self.classes.read(
-                            number,
-                            std::slice::from_ref(pattern),
-                            span,
-                            left,
-                            &mut page.messages,
-                        );
+                        after = self.classes.read(number, alone, span, left, &mut page.messages, &mut lose);
                         left.take(&page.messages[before..]);
+                        tokio::task::yield_now().await;
                     }
                     page.more |= after < last;
                     after
@@ -172,7 +173,9 @@ impl Broker {
                 // From now on: a cursor that means nothing here.
                 (None, Some(_)) => self.classes.last(number),
                 (None, None) => {
+                    let portion = Portion { bytes: left.bytes, ..portion };
                     let (newest, last) = self.classes.newest(number, pattern, portion);
+                    left.bytes -= left.bytes.min(newest.iter().map(|message| message.bytes()).sum());
                     page.messages.extend(newest);
                     last
                 }

@@ -7,6 +7,7 @@ mod handshake;
 mod histories;
 mod once;
 mod publishing;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,11 @@ pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
 pub use publishing::{By, Published};
+pub use waiting::Waiter;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Slow, Subscribed, Wire, Woken};
+use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy};
 
@@ -166,24 +168,33 @@ impl Broker {
         Ok(())
     }
 
-    /// Subscribes a session to all of the patterns or to none.
+    /// Subscribes a session to all of the patterns or to none. Answers with what became of each wish for the past.
     ///
     /// # Errors
     /// The policy's refusal, too many subscriptions, or no such session.
-    pub async fn subscribe(&self, who: &Identity, key: Key, patterns: Vec<Pattern>) -> Result<(), Refusal> {
+    pub async fn subscribe(
+        &self,
+        who: &Identity,
+        key: Key,
+        patterns: Vec<Pattern>,
+        wishes: Vec<(Pattern, Since)>,
+    ) -> Result<Vec<Recovery>, Refusal> {
         self.may_subscribe(who, &patterns).await?;
         // Service channels are never routed: subscribing is accepted and does nothing.
         let patterns: Vec<_> =
             patterns.into_iter().filter(|pattern| pattern.kind() == bayeux::ChannelKind::Broadcast).collect();
         // What was published before, and may be answered already, is not for this session.
         self.hub.receive_here();
-        match self.hub.call(key.shard.into(), move |shard| shard.subscribe(key, &patterns)).await {
-            Some(Subscribed::Done) => Ok(()),
-            Some(Subscribed::TooMany) => {
+        let subscribe = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
+            shard.subscribe_since(key, &patterns, wishes)
+        };
+        match self.ask(key.shard.into(), wishes, subscribe).await {
+            Some((Subscribed::Done, recoveries)) => Ok(recoveries),
+            Some((Subscribed::TooMany, _)) => {
                 self.metrics.refused("too_many_subscriptions");
                 Err(Refusal::too_many_subscriptions(self.options().subscriptions))
             }
-            Some(Subscribed::Unknown) | None => Err(Refusal::session_unknown()),
+            Some((Subscribed::Unknown, _)) | None => Err(Refusal::session_unknown()),
         }
     }
 
@@ -208,7 +219,7 @@ impl Broker {
         all
     }
 
-    /// Opens a stream of what matches the patterns, written to `wire` until either ends.
+    /// Whether somebody may have a stream of what matches the patterns.
     ///
     /// # Errors
     /// The policy's refusal.
@@ -227,23 +238,13 @@ impl Broker {
         let Opening { pattern, since, framing, chunked } = opening;
         // What was published before is not for this stream.
         self.hub.receive_here();
-        let about = pattern.clone();
-        let key = self
-            .hub
-            .call(self.hub.here(), move |shard| {
-                let key = shard.open_stream();
-                shard.subscribe(key, &[about]);
-                key
-            })
-            .await?;
-        let attached = Attached { broker: self.clone(), key, wire: wire.clone() };
-        let recovery = match since {
-            None => Recovery::default(),
-            Some(since) => {
-                let recovered = self.recover(key, vec![(pattern, since)]).await.pop();
-                recovered.map(|(_, recovery)| recovery).unwrap_or_default()
-            }
+        let wishes = since.into_iter().map(|since| (pattern.clone(), since)).collect();
+        let open = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
+            shard.open_stream_since(std::slice::from_ref(&pattern), wishes)
         };
+        let (key, mut recoveries) = self.ask(self.hub.here(), wishes, open).await?;
+        let recovery = recoveries.pop().unwrap_or_default();
+        let attached = Attached { broker: self.clone(), key, wire: wire.clone() };
         let attach = move |shard: &mut crate::hub::Shard| {
             let head = head(&recovery);
             shard.attach(key, wire, framing, chunked, Some(head.into()))

@@ -113,6 +113,21 @@ impl Broker {
         }
     }
 
+    /// Looks whether a publication may be made under an `Idempotency-Key`: new, or again.
+    ///
+    /// # Errors
+    /// Something else was published under it.
+    pub fn check_key(&self, key: &str, draft: &Draft) -> Result<(), Refusal> {
+        let once = &self.repeats.keys;
+        match once.desk(name(once, NonZeroU64::MIN, key, draft)).known() {
+            Known::Other => {
+                self.metrics.refused("idempotency_key");
+                Err(Refusal::key_reused())
+            }
+            Known::New | Known::Repeat(_) => Ok(()),
+        }
+    }
+
     async fn may_publish(&self, who: &Identity, channel: &Channel, connected: bool) -> Result<(), Refusal> {
         let action = Action::Publish { channel, connected };
         if let Err(why) = self.allowed(who, action).await {
@@ -138,13 +153,7 @@ impl Broker {
             }
         };
         let Some(id) = id else { return Ok(self.place_new(draft.encode(), muted, deliver)) };
-        let fingerprint = match &draft.payload {
-            Payload::Json(json) => once.number(&(draft.channel.as_str(), json.get())),
-            Payload::Text { text, .. } => once.number(&(draft.channel.as_str(), text)),
-            Payload::Bytes { bytes, .. } => once.number(&(draft.channel.as_str(), bytes)),
-        };
-        let name =
-            Name { publisher: publisher.get(), id: once.number(&id).get(), fingerprint: fingerprint.get() };
+        let name = name(once, publisher, id, &draft);
         let encoded = draft.encode();
         // The same publication may arrive on two connections at once: one of the two finds the other's place.
         let mut desk = once.desk(name);
@@ -214,6 +223,18 @@ impl Broker {
         reply.ext = ext.as_deref();
         Replies::add(&mut spoken.replies.middle, &reply);
     }
+}
+
+/// Names a publication, so that its repeat is known.
+fn name(once: &Once, publisher: NonZeroU64, id: &str, draft: &Draft) -> Name {
+    let channel = draft.channel.as_str();
+    // The same bytes as JSON and as text are not the same.
+    let fingerprint = match &draft.payload {
+        Payload::Json(json) => once.number(&(channel, "json", json.get())),
+        Payload::Text { text, .. } => once.number(&(channel, "text", text)),
+        Payload::Bytes { bytes, .. } => once.number(&(channel, "bytes", bytes)),
+    };
+    Name { publisher: publisher.get(), id: once.number(&id).get(), fingerprint: fingerprint.get() }
 }
 
 fn position_ext(position: Position) -> Option<Box<RawValue>> {

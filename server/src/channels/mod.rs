@@ -1,19 +1,25 @@
-//! A channel is a URL: `POST /channels/<channel>` publishes, `GET` streams.
+//! A channel is a URL: `POST /channels/<channel>` publishes, `GET` streams, or reads a page of its history.
 
 mod form;
+mod read;
+
+pub(crate) use read::{number, parameter};
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use bayeux::{Channel, ChannelKind, ChannelLimits, Draft, Framing, Pattern, Payload};
+use bayeux::{Channel, ChannelKind, ChannelLimits, Draft, Payload};
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::broker::{By, Opening, Published};
+use crate::broker::{By, Published};
 use crate::transport::{Answer, Request};
-use crate::transport::{App, Taken, Wanted, content_type, sentence, status_of};
+use crate::transport::{App, Taken, content_type, sentence, status_of};
+
+/// The longest `Idempotency-Key` in bytes.
+const KEY_BYTES: usize = 128;
 
 /// Answers a request for `/channels` + `path`.
 pub(crate) async fn answer(
@@ -27,7 +33,7 @@ pub(crate) async fn answer(
     };
     match *request.method() {
         Method::POST => Answer::Response(publish(app, request, &name, peer).await),
-        Method::GET => stream(app, request, &name, peer).await,
+        Method::GET => read::answer(app, request, &name, peer).await,
         Method::OPTIONS => Answer::Response(allow(StatusCode::NO_CONTENT, Body::empty())),
         _ => {
             let why = Body::from("a channel is read with GET and written with POST\n");
@@ -66,18 +72,48 @@ async fn publish(app: &Arc<App>, request: Request, name: &str, peer: Option<IpAd
         Ok(payload) => payload,
         Err(response) => return *response,
     };
+    let by = match key(&head.headers) {
+        Ok(None) => By::Anyone,
+        Ok(Some(key)) => By::Key(key),
+        Err(why) => return error(app, StatusCode::BAD_REQUEST, KEY_INVALID, why),
+    };
     let draft = Draft { channel: channel.clone(), id: None, payload };
-    match app.broker.publish_counted(&identity, draft, By::Anyone).await {
-        Ok(Published { position, sessions, .. }) => {
-            let answer = serde_json::json!({
-                "channel": channel.as_str(),
-                "position": position.to_string(),
-                "sessions": sessions,
-            });
-            json(StatusCode::OK, &answer)
+    match app.broker.publish_counted(&identity, draft, by).await {
+        Ok(published) => json(StatusCode::OK, &place(&channel, &published)),
+        Err(refusal) if refusal.code() == 422 => {
+            error(app, StatusCode::UNPROCESSABLE_ENTITY, &refusal.to_string(), refusal.sentence())
         }
         Err(refusal) => error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed here"),
     }
+}
+
+/// What is said of an `Idempotency-Key` that is none.
+pub(crate) const KEY_INVALID: &str = "400::idempotency_key_invalid";
+
+/// The key under which a publication is repeated, if it has one.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let (Some(key), more) = (keys.next(), keys.next()) else { return Ok(None) };
+    // A header's value that is text has nothing but ASCII that can be seen, tabs and spaces.
+    let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
+    match key {
+        Some(key) if more.is_none() && (1..=KEY_BYTES).contains(&key.len()) => Ok(Some(key)),
+        _ => Err("one Idempotency-Key of 1 to 128 visible ASCII characters names a publication"),
+    }
+}
+
+/// What is answered to a publication.
+pub(crate) fn place(channel: &Channel, published: &Published) -> serde_json::Value {
+    let Published { position, sessions, repeated } = published;
+    let mut place = serde_json::json!({
+        "channel": channel.as_str(),
+        "position": position.to_string(),
+        "sessions": sessions,
+    });
+    if *repeated {
+        place["repeated"] = true.into();
+    }
+    place
 }
 
 /// What a body publishes: JSON (also when nothing is said of it), text, a form's fields as an object, or bytes.
@@ -120,70 +156,6 @@ fn json_payload(app: &App, body: &[u8]) -> Result<Payload, Box<Response<Body>>> 
         Ok(data) => Ok(Payload::Json(data)),
         Err(why) => Err(Box::new(error(app, status_of(&why), "400::json_invalid", &why.to_string()))),
     }
-}
-
-async fn stream(app: &Arc<App>, request: Request, name: &str, peer: Option<IpAddr>) -> Answer<Taken> {
-    let pattern = match Pattern::parse_within(name, &app.broker.limits().channel) {
-        Ok(pattern) => pattern,
-        Err(why) => {
-            let string = format!("405:{}:channel_invalid", shown(name));
-            return Answer::Response(error(app, StatusCode::BAD_REQUEST, &string, &why.to_string()));
-        }
-    };
-    let named = pattern.is_wildcard();
-    let framing = match form(request.uri().query(), request.headers()) {
-        Some(Form::EventStream) => Framing::EventStream { named },
-        Some(Form::Lines) => Framing::Lines,
-        Some(Form::Page) => Framing::Page,
-        None => {
-            let why = "streams come as event-stream, lines or page: say ?as= or Accept";
-            return refuse(app, StatusCode::NOT_ACCEPTABLE, why);
-        }
-    };
-    let identity = match app.identify(peer).await {
-        Ok(identity) => identity,
-        Err(response) => return Answer::Response(*response),
-    };
-    if let Err(refusal) = app.broker.may_stream(&identity, std::slice::from_ref(&pattern)).await {
-        return Answer::Response(error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed here"));
-    }
-    let chunked = request.version() == Version::HTTP_11;
-    let opening = Opening { pattern, since: None, framing, chunked };
-    Answer::Take(Taken::Stream(Box::new(Wanted { opening, origin: None })))
-}
-
-/// The form a reader asks for: `?as=` wins over `Accept`.
-enum Form {
-    EventStream,
-    Lines,
-    Page,
-}
-
-fn form(query: Option<&str>, headers: &HeaderMap) -> Option<Form> {
-    let asked = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("as="));
-    match asked {
-        Some("event-stream") => return Some(Form::EventStream),
-        Some("lines") => return Some(Form::Lines),
-        Some("page") => return Some(Form::Page),
-        Some(_) => return None,
-        None => {}
-    }
-    let mut accepts = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-        .peekable();
-    if accepts.peek().is_none() {
-        return Some(Form::Lines);
-    }
-    accepts.find_map(|range| match range.as_str() {
-        "text/event-stream" => Some(Form::EventStream),
-        "text/html" => Some(Form::Page),
-        "application/x-ndjson" | "application/*" | "*/*" => Some(Form::Lines),
-        _ => None,
-    })
 }
 
 /// A name that is not a channel, fit to be shown in an error string.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bayeux::{Ack, Acknowledged, Framing};
 
+use super::Options;
 use super::outbox::WRITE_BYTES;
 use super::outlet::{Outlet, Socket};
 use super::session::{Key, Phase, Session};
@@ -15,19 +16,22 @@ use super::wire::Wire;
 
 /// So many unacknowledged deliveries, or
 const ASK_MESSAGES: usize = 250;
-/// so many bytes of them: a held connect is answered, and the next one acknowledges. A quarter of what an
+/// so many bytes of them: a held connect is answered, and the next one acknowledges. At most a quarter of what an
 /// outbox may hold, so that it does not fill up in the meantime.
 const ASK_BYTES: usize = 256 * 1024;
 
 /// Whether so much is unacknowledged that the client should be heard.
-pub(super) fn owes(session: &Session) -> bool {
+pub(super) fn owes(session: &Session, options: &Options) -> bool {
     let outbox = &session.outbox;
-    session.ack() == Ack::Count && (outbox.sent() >= ASK_MESSAGES || outbox.sent_bytes() >= ASK_BYTES)
+    session.ack() == Ack::Count
+        && outbox.sent() > 0
+        && (outbox.sent() >= ASK_MESSAGES.min(options.outbox_messages / 4)
+            || outbox.sent_bytes() >= ASK_BYTES.min(options.outbox_bytes / 4))
 }
 
 /// Whether it is, and a connect is held whose answer would have it acknowledge.
-pub(super) fn asks(session: &Session) -> bool {
-    matches!(session.phase, Phase::Held(_)) && owes(session)
+pub(super) fn asks(session: &Session, options: &Options) -> bool {
+    matches!(session.phase, Phase::Held(_)) && owes(session, options)
 }
 
 impl Shard {
@@ -111,7 +115,8 @@ impl Shard {
     pub(super) fn answer_acknowledging(&mut self, slot: u32) {
         let until = self.after(self.options.grace);
         let session = &mut self.sessions[slot as usize];
-        let due = asks(session) || (session.ack() == Ack::Batch && session.outbox.has_messages());
+        let due =
+            asks(session, &self.options) || (session.ack() == Ack::Batch && session.outbox.has_messages());
         if !due || !matches!(session.outlet, Outlet::Socket(Socket { rest: None, .. })) {
             return;
         }

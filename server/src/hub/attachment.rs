@@ -119,7 +119,7 @@ impl Shard {
             self.reply_connect(key.slot, earlier.as_ref(), None, None);
         }
         // A client that owes many acknowledgements is asked for them soon, since nothing may come that would make it.
-        let asks = acknowledge::owes(&self.sessions[key.slot as usize]);
+        let asks = acknowledge::owes(&self.sessions[key.slot as usize], &self.options);
         let until = self.after(if asks { timeout.min(ASK_AGAIN) } else { timeout });
         let session = &mut self.sessions[key.slot as usize];
         session.until = until;
@@ -194,12 +194,28 @@ impl Shard {
             return false;
         }
         self.replace_outlet(key.slot);
+        self.catch_up(key.slot);
         let session = &mut self.sessions[key.slot as usize];
         if session.outbox.has_messages() {
             woken.wake();
         }
         session.outlet = Outlet::Woken(woken);
         true
+    }
+
+    /// Lets go of all that waits for somebody who only wants to know that there is something; false when the session has
+    /// ended.
+    pub fn skip(&mut self, key: Key) -> bool {
+        let Some(session) = self.get_mut(key) else { return false };
+        (session.outbox, session.more) = Default::default();
+        true
+    }
+
+    /// The reader of a stream is gone.
+    pub fn close_stream(&mut self, key: Key) {
+        if self.get(key).is_some_and(|session| matches!(session.phase, Phase::Stream)) {
+            self.end(key.slot, Ended::Closed);
+        }
     }
 
     /// The newest outlet wins. A poll that loses its place is answered; a socket is told to close.
@@ -295,6 +311,7 @@ impl Shard {
         let count = session.outbox.len();
         session.outbox.leave(count);
         self.metrics.messages_out.inc_by(count as u64);
+        self.catch_up(key.slot);
         bytes
     }
 

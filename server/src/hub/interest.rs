@@ -23,6 +23,16 @@ pub enum Subscribed {
 impl Shard {
     /// Subscribes to all patterns or, when there is no room, to none of them.
     pub fn subscribe(&mut self, key: Key, patterns: &[Pattern]) -> Subscribed {
+        self.listen(key, patterns, |_| true)
+    }
+
+    /// The same; those that are greeted get the newest messages where the table says so.
+    pub(super) fn listen(
+        &mut self,
+        key: Key,
+        patterns: &[Pattern],
+        greets: impl Fn(&Pattern) -> bool,
+    ) -> Subscribed {
         let Some(session) = self.get(key) else { return Subscribed::Unknown };
         let new = patterns.iter().filter(|pattern| !self.is_subscribed(key, pattern)).count();
         if session.subscriptions() + new > self.options.subscriptions {
@@ -31,7 +41,9 @@ impl Shard {
         for pattern in patterns {
             if !self.is_subscribed(key, pattern) {
                 self.subscribe_one(key, pattern);
-                self.greet(key, pattern);
+                if greets(pattern) {
+                    self.greet(key, pattern);
+                }
             }
         }
         Subscribed::Done

@@ -1,11 +1,15 @@
-//! A connection without a socket, for the simulation: two buffers, of which the server's has a bound as the kernel's has.
+//! A connection without a socket, for the simulation: two buffers, of which the server's has a bound as the kernel's has;
+//! and what hubs have handed out, in their order.
 //!
 //! Whoever holds the client's end decides how much a write takes, what arrives, and how the connection ends.
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+
+use bayeux::Message;
 
 /// How a connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +36,40 @@ struct State {
     shut_write: bool,
     readers: Vec<Waker>,
     writers: Vec<Waker>,
-    /// Calls of the server that did something, for whoever wants to know whether it rests.
-    calls: u64,
+    /// Where the server's writes end in `to_client`, and when they were: the ends count from the first byte ever written.
+    writes: VecDeque<(u64, u64)>,
+    written: u64,
+    taken: u64,
+}
+
+thread_local! {
+    /// What servers of this thread have done to their lines: while it stands still they rest. It also tells which of
+    /// two writes was earlier.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+thread_local! {
+    /// What hubs of this thread were given to hand out, if somebody wants to know.
+    static HANDED_OUT: RefCell<Option<Vec<Arc<Message>>>> = const { RefCell::new(None) };
+}
+
+pub(super) fn hand_out(message: &Arc<Message>) {
+    HANDED_OUT.with_borrow_mut(|all| all.iter_mut().for_each(|all| all.push(message.clone())));
+}
+
+/// What hubs of this thread were given to hand out since this was last asked.
+pub(crate) fn handed_out() -> Vec<Arc<Message>> {
+    HANDED_OUT.replace(Some(Vec::new())).unwrap_or_default()
+}
+
+/// How often the servers of this thread have read, written or closed something.
+pub(crate) fn calls() -> u64 {
+    CALLS.get()
+}
+
+fn called() -> u64 {
+    CALLS.set(CALLS.get() + 1);
+    CALLS.get()
 }
 
 impl State {
@@ -91,7 +127,7 @@ impl ServerEnd {
         if !state.is_readable() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.calls += 1;
+        called();
         if state.shut_read {
             return Ok(0);
         }
@@ -111,10 +147,13 @@ impl ServerEnd {
         if room == 0 && slices.iter().any(|slice| !slice.is_empty()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.calls += 1;
         let before = state.to_client.len();
         state.to_client.extend(slices.iter().copied().flatten().take(room));
-        Ok(state.to_client.len() - before)
+        let count = state.to_client.len() - before;
+        state.written += count as u64;
+        let write = (state.written, called());
+        state.writes.push_back(write);
+        Ok(count)
     }
 
     pub(super) fn poll_readable(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
@@ -142,7 +181,7 @@ impl ServerEnd {
         }
         state.shut_read |= read;
         state.shut_write = true;
-        state.calls += 1;
+        called();
         state.wake();
         Ok(())
     }
@@ -171,8 +210,26 @@ impl ClientEnd {
         let mut state = lock(&self.0);
         let count = most.min(state.to_client.len());
         let bytes = state.to_client.drain(..count).collect();
+        state.taken += count as u64;
+        let taken = state.taken;
+        while state.writes.front().is_some_and(|(end, _)| *end <= taken) {
+            state.writes.pop_front();
+        }
         state.wake();
         bytes
+    }
+
+    /// Takes what is left of the oldest write.
+    pub(crate) fn receive_one(&self) -> Vec<u8> {
+        let state = lock(&self.0);
+        let count = state.writes.front().map_or(0, |(end, _)| end - state.taken) as usize;
+        drop(state);
+        self.receive(count)
+    }
+
+    /// When the oldest bytes that wait here were written, as [`calls`] counts.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        lock(&self.0).writes.front().map(|(_, at)| *at)
     }
 
     /// Bytes that have arrived and were not taken.
@@ -202,11 +259,6 @@ impl ClientEnd {
     pub(crate) fn is_ended(&self) -> bool {
         let state = lock(&self.0);
         state.shut_write && state.to_client.is_empty()
-    }
-
-    /// Calls of the server that did something.
-    pub(crate) fn calls(&self) -> u64 {
-        lock(&self.0).calls
     }
 }
 
@@ -247,7 +299,7 @@ mod tests {
             let mut buffer = [0; 2];
             assert_eq!(wire.try_read(&mut buffer).unwrap(), 2);
             assert_eq!(wire.try_read(&mut buffer).unwrap(), 1);
-            assert!(client.calls() > 0);
+            assert!(calls() > 0);
             client.lose(loss);
             assert_eq!(wire.try_read(&mut buffer).err().map(|error| error.kind()), read);
             assert_eq!(matches!(wire.write(&[b"abc"]), Written::All), write, "{loss:?}");

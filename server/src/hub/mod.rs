@@ -7,6 +7,7 @@ mod acknowledge;
 mod answer;
 mod attachment;
 mod expiry;
+mod gaps;
 mod interest;
 #[cfg(test)]
 mod line;
@@ -18,6 +19,7 @@ mod recovery;
 mod session;
 mod shard;
 mod slow;
+mod standing;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,8 @@ use tokio::sync::{Notify, oneshot};
 
 pub use attachment::{Hold, MayHold, Parted, Room};
 pub use interest::Subscribed;
+#[cfg(test)]
+pub(crate) use line::{ClientEnd, Loss, calls, handed_out, line};
 pub use outlet::{Guard, Poll, Woken};
 pub use overflow::Slow;
 pub use past::{Behind, Class, Missing, Past, Portion, Recovery, Span};
@@ -116,9 +120,10 @@ impl Options {
             || outbox.waiting_bytes() >= (self.outbox_bytes / 2).max(1)
     }
 
-    /// Whether an outbox may hold one more.
+    /// Whether an outbox may hold one more. An empty one may, whatever its size: nothing would ever make room for it.
     fn has_room(&self, outbox: &Outbox, message: &Message) -> bool {
-        outbox.len() < self.outbox_messages && outbox.bytes() + message.bytes() <= self.outbox_bytes
+        outbox.len() == 0
+            || (outbox.len() < self.outbox_messages && outbox.bytes() + message.bytes() <= self.outbox_bytes)
     }
 }
 
@@ -329,6 +334,8 @@ impl Hub {
 
     /// Hands a message to every shard. Waits for nobody.
     pub fn deliver(&self, message: &Arc<Message>) {
+        #[cfg(test)]
+        line::hand_out(message);
         for mailbox in self.mailboxes.iter() {
             mailbox.post(Command::Deliver(message.clone(), None));
         }
@@ -336,6 +343,8 @@ impl Hub {
 
     /// The same; each answer says how many sessions of a shard listen.
     pub fn deliver_counted(&self, message: &Arc<Message>) -> Vec<oneshot::Receiver<usize>> {
+        #[cfg(test)]
+        line::hand_out(message);
         let deliver = |mailbox: &Arc<Mailbox>| {
             let (count, counted) = oneshot::channel();
             mailbox.post(Command::Deliver(message.clone(), Some(count)));

@@ -159,9 +159,13 @@ impl Outbox {
         self.drop_front(count);
     }
 
-    /// Lets go of the oldest message that waits.
-    pub(super) fn drop_oldest_waiting(&mut self) {
-        self.remove(self.sent as usize);
+    /// Lets go of the oldest such message that waits; false when there is none.
+    pub(super) fn drop_oldest_waiting(&mut self, which: impl Fn(&Message) -> bool) -> bool {
+        let place = self.iter().position(|message| which(message));
+        if let Some(place) = place {
+            self.remove(self.sent as usize + place);
+        }
+        place.is_some()
     }
 
     /// Lets go of what waits on the channel of `newer`; answers with how many that were.

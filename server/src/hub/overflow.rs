@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bayeux::{Message, Pattern};
+use bayeux::{Message, Pattern, SessionId};
 use serde::Serialize;
 
 use super::expiry::TICK;
@@ -11,9 +11,17 @@ use super::past::Class;
 use super::session::{Ended, Session};
 use super::shard::Shard;
 use super::slow::OnOverflow;
+use super::standing;
 
 /// Lines of the log about slow sessions, a shard and second.
 const LINES: u32 = 10;
+
+/// Letters of a session's id that are shown: which of several it is. Sixteen stay secret, 95 bits.
+const SHOWN: usize = 8;
+
+fn beginning(id: &SessionId) -> String {
+    format!("{}…", &id.as_str()[..SHOWN])
+}
 
 /// How many lines about slow sessions this second has had.
 #[derive(Default)]
@@ -68,9 +76,16 @@ impl Shard {
             }
             OnOverflow::DropOldest => {
                 self.metrics.overflowed("drop-oldest");
-                while !self.options.has_room(&session.outbox, message) && session.drop_oldest() {}
+                // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
+                let of_class = |older: &Message| Class::of(older.position()) == number;
+                let mut room = self.options.has_room(&session.outbox, message);
+                while !room && session.outbox.drop_oldest_waiting(of_class) {
+                    room = self.options.has_room(&session.outbox, message);
+                }
                 self.say_slow(slot, message, "its oldest message is dropped");
-                self.push(slot, message, urgent);
+                if room {
+                    self.push(slot, message, urgent);
+                }
             }
             OnOverflow::Gap => {
                 self.metrics.overflowed("gap");
@@ -83,7 +98,8 @@ impl Shard {
     }
 
     fn push(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
-        self.sessions[slot as usize].outbox.push(message.clone());
+        let session = &mut self.sessions[slot as usize];
+        session.outbox.push(standing::live(session, &self.classes, message));
         self.mark(slot, urgent);
     }
 
@@ -125,7 +141,7 @@ impl Shard {
         let waited: Duration = TICK * self.now.saturating_sub(session.waits_since);
         let oldest = session.outbox.iter().next();
         Slow {
-            session: session.id.map_or_else(|| "stream".to_owned(), |id| format!("{id:?}")),
+            session: session.id.map_or_else(|| "stream".to_owned(), |id| beginning(&id)),
             channel: oldest.map_or_else(String::new, |message| message.channel().as_str().to_owned()),
             queued_messages: session.outbox.len(),
             queued_bytes: session.outbox.bytes(),
@@ -159,14 +175,5 @@ impl Session {
         more.base += 1;
         more.given_up = true;
         true
-    }
-
-    /// Lets go of the oldest message that waits or, when none does, of the oldest that is unacknowledged.
-    fn drop_oldest(&mut self) -> bool {
-        if self.outbox.has_messages() {
-            self.outbox.drop_oldest_waiting();
-            return true;
-        }
-        self.give_up_oldest()
     }
 }

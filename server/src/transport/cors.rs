@@ -25,7 +25,7 @@ pub(super) fn preflight() -> Response<Body> {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, Authorization, Last-Event-ID"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, Authorization, Last-Event-ID, Idempotency-Key"),
         (header::ACCESS_CONTROL_MAX_AGE, REMEMBER),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

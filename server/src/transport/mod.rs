@@ -1,5 +1,6 @@
 //! The public doors: who may come in, which URL is whose, and what each connection becomes.
 
+mod awaited;
 mod connection;
 mod cors;
 mod echo;
@@ -13,6 +14,7 @@ mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -24,8 +26,10 @@ use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use tower_service::Service;
 
+pub(crate) use awaited::Awaited;
 pub(crate) use connection::run;
 use endpoint::Accepted;
+pub(crate) use poll::closes;
 pub(crate) use stream::Wanted;
 pub(crate) use take_back::{Answer, Request};
 
@@ -89,6 +93,7 @@ pub(crate) struct App {
 pub(crate) enum Taken {
     Poll(Box<HeldPoll>),
     Stream(Box<Wanted>),
+    Awaited(Box<Awaited>),
     WebSocket(Box<Accepted>),
 }
 
@@ -128,6 +133,11 @@ impl App {
         self.broker.metrics()
     }
 
+    /// The time on the server's clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     /// Answers one request, or takes its socket.
     async fn answer(self: Arc<Self>, request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
         // RFC 9112, section 3.2.
@@ -155,6 +165,7 @@ impl App {
             Answer::Response(response) => cors::allow(response, origin.as_ref()),
             Answer::Take(Taken::Poll(poll)) => poll.origin = origin,
             Answer::Take(Taken::Stream(wanted)) => wanted.origin = origin,
+            Answer::Take(Taken::Awaited(awaited)) => awaited.origin = origin,
             Answer::Take(Taken::WebSocket(_)) => {}
         }
         answer

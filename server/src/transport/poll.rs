@@ -209,7 +209,7 @@ async fn either(wire: &Wire) {
 }
 
 /// Whether the connection ends with the response (RFC 9112, section 9.3).
-pub(super) fn closes(version: Version, headers: &HeaderMap) -> bool {
+pub(crate) fn closes(version: Version, headers: &HeaderMap) -> bool {
     let says_close = headers
         .get_all(header::CONNECTION)
         .iter()

@@ -2,26 +2,48 @@
 
 use std::sync::Arc;
 
-use bayeux::Framing;
+use bayeux::{Framing, Pattern, Since};
 use http::HeaderValue;
 
 use super::scratch::{self, Read};
 use super::{App, cors};
-use crate::broker::{Attached, Opening};
+use crate::broker::{Attached, Opening, recovery_json};
 use crate::hub::{Recovery, Wire};
 use crate::metrics::Connection;
 
 /// Nobody has anything to say on a connection whose response never ends; this much is overheard.
 const OVERHEARD: usize = 16 * 1024;
 
+/// Milliseconds that a browser waits before it comes back. Those who lost a server together are told to come back at
+/// different times.
+const RETRY: std::ops::RangeInclusive<u64> = 1000..=5000;
+
 /// A stream that was asked for and is allowed.
 pub(crate) struct Wanted {
-    pub(crate) opening: Opening,
+    opening: Opening,
+    /// Whether its reader is told what became of its recovery: who has said where to begin.
+    tells: bool,
     /// The origin of the page that reads it.
     pub(crate) origin: Option<HeaderValue>,
 }
 
 impl Wanted {
+    /// A stream of a pattern that begins at `since` or, without one, now.
+    pub(crate) fn new(
+        app: &App,
+        pattern: Pattern,
+        since: Option<Since>,
+        framing: Framing,
+        chunked: bool,
+    ) -> Self {
+        let tells = since.is_some();
+        // A browser resumes from the last id it has heard of. So that it has one from the beginning, it is told where
+        // now is: nothing is lost even when its connection breaks before the first message.
+        let names_now = matches!(framing, Framing::EventStream { .. }) && app.broker.has_history(&pattern);
+        let since = since.or(names_now.then_some(Since::Now));
+        Wanted { opening: Opening { pattern, since, framing, chunked }, tells, origin: None }
+    }
+
     fn name(&self) -> &'static str {
         match self.opening.framing {
             Framing::EventStream { .. } => "event-stream",
@@ -30,8 +52,8 @@ impl Wanted {
         }
     }
 
-    /// The head, and a first heartbeat: some proxies and browsers show a response only when its body begins.
-    fn head(&self) -> Vec<u8> {
+    /// The head, and the beginning of the body: some proxies and browsers show a response only when that has begun.
+    fn head(&self, recovery: &Recovery) -> Vec<u8> {
         let content_type = match self.opening.framing {
             Framing::EventStream { .. } => "text/event-stream",
             Framing::Page => "text/html; charset=utf-8",
@@ -52,12 +74,11 @@ impl Wanted {
              X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n{cors}{policy}{coding}\r\n\r\n"
         )
         .into_bytes();
-        let page = (self.opening.framing == Framing::Page).then(|| self.page());
-        let first = page.as_deref().map_or(self.opening.framing.heartbeat(), str::as_bytes);
+        let first = self.beginning(recovery);
         if self.opening.chunked {
             head.extend_from_slice(format!("{:x}\r\n", first.len()).as_bytes());
         }
-        head.extend_from_slice(first);
+        head.extend_from_slice(&first);
         if self.opening.chunked {
             head.extend_from_slice(b"\r\n");
         }
@@ -66,6 +87,46 @@ impl Wanted {
 }
 
 impl Wanted {
+    /// What stands before the first message: a heartbeat, or more; and what became of a recovery.
+    fn beginning(&self, recovery: &Recovery) -> Vec<u8> {
+        match self.opening.framing {
+            Framing::EventStream { .. } => {
+                let retry = fastrand::u64(RETRY);
+                let mut first = format!("retry: {retry}\n\n").into_bytes();
+                if !recovery.from.is_empty() {
+                    first.extend_from_slice(format!("id: {}\n", recovery.from).as_bytes());
+                }
+                match self.tells {
+                    true => {
+                        let json = recovery_json(recovery).to_string();
+                        first.append(&mut bayeux::recovery_event(json.as_bytes()));
+                    }
+                    // An id alone is no event, and is remembered.
+                    false if !recovery.from.is_empty() => first.push(b'\n'),
+                    false => {}
+                }
+                first
+            }
+            Framing::Page => {
+                let mut page = self.page();
+                if let Some(Err(missing)) = recovery.recovered {
+                    page += &format!("<p><i>Messages are missing here ({}).</i></p>\n", missing.as_str());
+                }
+                page.into_bytes()
+            }
+            framing if self.tells => {
+                let mut data = recovery_json(recovery);
+                // Lines have no id that would name all histories: the place that a reader goes on from, message by message.
+                if !recovery.from.is_empty() {
+                    data["from"] = recovery.from.to_string().into();
+                }
+                let line = format!("{{\"channel\":\"/meta/recovery\",\"data\":{data}}}\n");
+                [framing.heartbeat(), line.as_bytes()].concat()
+            }
+            framing => framing.heartbeat().into(),
+        }
+    }
+
     /// The beginning of a page that grows. Newest stands on top, without a script, since the column is reversed. A page of one
     /// channel also has a form that speaks there; what the server answers goes into a frame that nobody sees.
     fn page(&self) -> String {
@@ -86,9 +147,9 @@ impl Wanted {
 /// Answers with the head, and streams until either side ends it.
 pub(super) async fn open(app: Arc<App>, wire: Arc<Wire>, wanted: Box<Wanted>) {
     let counted = app.metrics().connection(wanted.name());
-    let head = wanted.head();
-    let recovered = move |_: &Recovery| head;
-    if let Some(attached) = app.broker.stream(wanted.opening, wire, recovered).await {
+    let opening = wanted.opening.clone();
+    let head = move |recovery: &Recovery| wanted.head(recovery);
+    if let Some(attached) = app.broker.stream(opening, wire, head).await {
         // A task of its own size, since it stays.
         tokio::spawn(serve(attached, counted));
     }

@@ -29,7 +29,8 @@ story("`?as=event-stream` gives the payload with its position as id, and no even
   const [event] = stream.events;
   assert.deepEqual(JSON.parse(event.data), { n: 1 });
   assert.equal(event.event, undefined);
-  assert.equal(event.id, json.position, "the publisher and the reader are told the same position");
+  // Where the histories of other channels stand comes after it.
+  assert.equal(event.id.split(".")[0], json.position, "the publisher and the reader are told the same position");
 });
 
 story("wildcards stream too, and then the event is named after the channel", async ({ encke, later }) => {

@@ -1,0 +1,503 @@
+//! A Bayeux client: what it does next. It is written from the specification and `docs/protocol.md`, not from the server.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::model::{Entry, Stream};
+use super::network::{Asked, Connection, Speech, What};
+use super::world::{CHANNELS, PATTERNS, Scene};
+use crate::hub::Loss;
+
+/// How a client acknowledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Plain,
+    /// CometD's.
+    Batch,
+    Count,
+}
+
+/// Where a subscription stands in the session that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Out,
+    /// A subscribe was sent, and nobody has answered yet.
+    Asked,
+    In,
+    /// The same for an unsubscribe.
+    Leaving,
+}
+
+pub(super) struct Subscription {
+    pub(super) stream: Stream,
+    pub(super) state: State,
+    /// It was subscribed in this session at some time: stragglers may come.
+    pub(super) known: bool,
+    /// The last subscribe asked for what comes from now on.
+    pub(super) from_now: bool,
+    /// The newest position had, by its first half.
+    pub(super) cursor: BTreeMap<String, u64>,
+    /// Messages that came before the answer to the subscribe: only that tells whether they come again as a replay.
+    pub(super) held: Vec<(usize, Option<String>)>,
+}
+
+impl Subscription {
+    pub(super) fn is_in(&self) -> bool {
+        self.state == State::In
+    }
+
+    fn rests(&self) -> bool {
+        self.is_in() || (self.state == State::Out && self.cursor.is_empty())
+    }
+}
+
+pub(super) struct Session {
+    pub(super) id: String,
+    /// The connection that the last connect was sent on.
+    pub(super) current: Option<u32>,
+    /// The id of that connect, while it has no answer.
+    pub(super) connect: Option<String>,
+    /// A connect has been answered.
+    pub(super) connected: bool,
+    /// Deliveries taken, all of them or up to the last batch.
+    pub(super) taken: u64,
+    /// Publications that came without a label.
+    pub(super) heard: BTreeSet<usize>,
+    /// It was told lies about what has arrived: what it then sends is not checked for repeats.
+    pub(super) abused: bool,
+}
+
+pub(super) struct Client {
+    pub(super) name: usize,
+    pub(super) way: Way,
+    /// It lets go of the connection that carries its messages before it connects on another. Where nobody acknowledges,
+    /// only then connections may take as little at a time as they like: the end of what an old one has to say would come
+    /// behind the beginning on the new one.
+    one_by_one: bool,
+    pub(super) publisher: String,
+    pub(super) session: Option<Session>,
+    pub(super) connections: Vec<Connection>,
+    pub(super) subscriptions: Vec<Subscription>,
+    /// Publications without an answer, in order, with the id of their message.
+    pub(super) unanswered: Vec<(usize, String)>,
+    next_id: u64,
+    next_connection: u32,
+}
+
+impl Client {
+    pub(super) fn new(name: usize, way: Way, one_by_one: bool) -> Self {
+        let subscription = |pattern| Subscription {
+            stream: Stream { pattern, log: Vec::new() },
+            state: State::Out,
+            known: false,
+            from_now: false,
+            cursor: BTreeMap::new(),
+            held: Vec::new(),
+        };
+        Client {
+            name,
+            way,
+            one_by_one,
+            publisher: format!("publisher{name:08}"),
+            session: None,
+            connections: Vec::new(),
+            subscriptions: PATTERNS.iter().copied().map(subscription).collect(),
+            unanswered: Vec::new(),
+            next_id: 0,
+            next_connection: 0,
+        }
+    }
+
+    pub(super) fn connection(&self, number: Option<u32>) -> Option<usize> {
+        self.connections.iter().position(|connection| Some(connection.number) == number)
+    }
+
+    pub(super) fn current(&self) -> Option<usize> {
+        self.connection(self.session.as_ref()?.current)
+    }
+
+    fn is_asked(&self, wanted: impl Fn(&What) -> bool) -> bool {
+        self.connections.iter().flat_map(|connection| &connection.asked).any(|(_, asked)| wanted(&asked.what))
+    }
+
+    fn open(&mut self, scene: &mut Scene, speech: Speech) -> usize {
+        // Small windows cut writes.
+        let room = match speech {
+            Speech::WebSocket if self.way == Way::Plain && !self.one_by_one => 1 << 20,
+            Speech::Http if self.way == Way::Plain => 1 << 20,
+            _ => *scene.random.pick(&[200, 700, 3000, 1 << 20]),
+        };
+        let end = scene.server.connect(room);
+        self.next_connection += 1;
+        self.connections.push(Connection::new(self.next_connection, speech, end));
+        scene.trace(|| format!("{}: opens {speech:?} {}, window {room}", self.name, self.next_connection));
+        self.connections.len() - 1
+    }
+
+    /// A connection for a request that is not bound to any.
+    fn any(&mut self, scene: &mut Scene) -> Option<usize> {
+        if let Some(place) = self.current()
+            && self.connections[place].speech == Speech::WebSocket
+        {
+            return Some(place);
+        }
+        let is_free = |connection: &Connection| connection.speech == Speech::Http && connection.is_free();
+        match self.connections.iter().position(is_free) {
+            Some(place) => Some(place),
+            None if self.connections.len() < 5 => Some(self.open(scene, Speech::Http)),
+            None => None,
+        }
+    }
+
+    /// Sends one request, or a part of it before the connection is lost.
+    fn send(&mut self, scene: &mut Scene, place: usize, mut message: Value, what: What) -> String {
+        self.next_id += 1;
+        let id = match message["id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => format!("m{}", self.next_id),
+        };
+        message["id"] = json!(id);
+        let session = self.session.as_ref().map(|session| session.id.clone());
+        if let Some(session) = &session
+            && !matches!(what, What::Handshake)
+        {
+            message["clientId"] = json!(session);
+        }
+        let cut = scene.random.chance(scene.trouble * 2).then(|| scene.random.below(1000));
+        let connection = &mut self.connections[place];
+        scene.trace(|| {
+            let cut = cut.map_or(String::new(), |part| format!(", cut at {part}/1000"));
+            format!("{}: {} <- {}{cut}", self.name, connection.number, summary(&message))
+        });
+        connection.asked.push((id.clone(), Asked { what, session }));
+        connection.send(&[message], cut);
+        if cut.is_some() {
+            let loss = *scene.random.pick(&[Loss::Silent, Loss::Closed, Loss::Reset]);
+            self.lose(scene, place, loss);
+        }
+        id
+    }
+
+    /// Does the natural next thing.
+    pub(super) fn act(&mut self, scene: &mut Scene, calm: bool) -> Result<(), String> {
+        if self.session.is_none() {
+            if !self.is_asked(|what| matches!(what, What::Handshake)) {
+                self.handshake(scene);
+            }
+            return Ok(());
+        }
+        if self.session.as_ref().is_some_and(|session| session.connect.is_none()) {
+            if let Some(place) = self.for_connect(scene) {
+                self.connect(scene, place);
+            }
+            return Ok(());
+        }
+        let mut choice = scene.random.below(100);
+        if calm {
+            choice = 0;
+        }
+        match choice {
+            0..40 => self.finish(scene)?,
+            40..70 => self.publish(scene),
+            70..88 => {
+                let wanted = scene.random.below(PATTERNS.len());
+                match self.subscriptions[wanted].state {
+                    State::Out => self.subscribe(scene, wanted)?,
+                    State::In if scene.random.chance(30) => self.unsubscribe(scene, wanted)?,
+                    _ => {}
+                }
+            }
+            88..97 => {}
+            97 => self.handshake(scene),
+            _ if self.session.as_ref().is_some_and(|session| session.abused) => self.handshake(scene),
+            _ => self.disconnect(scene),
+        }
+        Ok(())
+    }
+
+    /// Asks again for what got no answer.
+    fn finish(&mut self, scene: &mut Scene) -> Result<(), String> {
+        for number in 0..self.subscriptions.len() {
+            match self.subscriptions[number].state {
+                // It goes on in a new session where it ended in the last one.
+                State::Out if !self.subscriptions[number].cursor.is_empty() => {
+                    return self.subscribe(scene, number);
+                }
+                State::Asked
+                    if !self.is_asked(|what| matches!(what, What::Subscribe(it) if *it == number)) =>
+                {
+                    return self.subscribe(scene, number);
+                }
+                State::Leaving
+                    if !self.is_asked(|what| matches!(what, What::Unsubscribe(it) if *it == number)) =>
+                {
+                    return self.unsubscribe(scene, number);
+                }
+                _ => {}
+            }
+        }
+        let waits =
+            |it: &&(usize, String)| !self.is_asked(|what| matches!(what, What::Publish(of) if *of == it.0));
+        if let Some((number, id)) = self.unanswered.iter().find(waits).cloned() {
+            self.send_publication(scene, number, Some(id));
+        }
+        Ok(())
+    }
+
+    fn handshake(&mut self, scene: &mut Scene) {
+        let usable = |connection: &Connection| connection.is_free();
+        let place = match self.connections.iter().position(usable) {
+            Some(place) if scene.random.chance(70) => place,
+            _ if self.connections.len() < 5 => {
+                let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
+                self.open(scene, speech)
+            }
+            _ => return,
+        };
+        let ext = match self.way {
+            Way::Plain => json!({}),
+            Way::Batch => json!({"ack": true}),
+            Way::Count => json!({"ack": true, "encke": {"ack": "count", "publisher": self.publisher}}),
+        };
+        let types = ["websocket", "long-polling"];
+        let handshake = json!({
+            "channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": types, "ext": ext,
+        });
+        self.send(scene, place, handshake, What::Handshake);
+    }
+
+    /// Where the next connect goes: mostly to where the last one went.
+    fn for_connect(&mut self, scene: &mut Scene) -> Option<usize> {
+        if let Some(place) = self.current()
+            && self.connections[place].is_free()
+            && scene.random.chance(90)
+        {
+            return Some(place);
+        }
+        let is_free = |connection: &Connection| connection.speech == Speech::Http && connection.is_free();
+        let free = self.connections.iter().position(is_free);
+        match free {
+            Some(place) if scene.random.chance(50) => Some(place),
+            _ if self.connections.len() < 5 => {
+                let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
+                Some(self.open(scene, speech))
+            }
+            _ => free,
+        }
+    }
+
+    /// Sends a connect, held elsewhere or not: from now on this is the session's connection.
+    pub(super) fn connect(&mut self, scene: &mut Scene, place: usize) {
+        let number = self.connections[place].number;
+        if self.one_by_one
+            && let Some(old) = self.current()
+            && old != place
+        {
+            self.lose(scene, old, Loss::Closed);
+        }
+        let (Some(session), Some(place)) =
+            (&mut self.session, self.connections.iter().position(|it| it.number == number))
+        else {
+            return;
+        };
+        let moves = session.current != Some(number);
+        let mut connect = json!({"channel": "/meta/connect", "connectionType": "long-polling"});
+        if self.connections[place].speech == Speech::WebSocket {
+            connect["connectionType"] = json!("websocket");
+        }
+        if !session.connected {
+            connect["advice"] = json!({"timeout": 0});
+        }
+        if self.way != Way::Plain {
+            connect["ext"] = json!({"ack": session.taken});
+            if scene.random.chance(scene.trouble) {
+                let lies = [
+                    json!(session.taken + 1000),
+                    json!(session.taken / 2),
+                    json!("x"),
+                    json!(-7),
+                    json!(1.5),
+                ];
+                connect["ext"]["ack"] = scene.random.pick(&lies).clone();
+                session.abused |= moves || self.connections[place].speech == Speech::Http;
+            }
+        }
+        session.current = Some(number);
+        let id = self.send(scene, place, connect, What::Connect);
+        if let Some(session) = &mut self.session
+            && self.connections.iter().any(|connection| connection.number == number)
+        {
+            session.connect = Some(id);
+        }
+    }
+
+    /// Moves to another connection, or holds a second connect.
+    pub(super) fn move_on(&mut self, scene: &mut Scene) {
+        if self.session.is_none() || self.connections.len() >= 5 {
+            return;
+        }
+        let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
+        let place = self.open(scene, speech);
+        self.connect(scene, place);
+    }
+
+    pub(super) fn subscribe(&mut self, scene: &mut Scene, number: usize) -> Result<(), String> {
+        // So that what was handed out before is known to have been.
+        scene.settle()?;
+        let Some(place) = self.any(scene) else { return Ok(()) };
+        let subscription = &mut self.subscriptions[number];
+        let pattern = subscription.stream.pattern;
+        let mut subscribe = json!({"channel": "/meta/subscribe", "subscription": pattern});
+        let since = match subscription.state {
+            _ if !subscription.cursor.is_empty() => Some(cursor(&subscription.cursor)),
+            _ => scene.random.pick(&[None, Some("now".to_owned()), Some("all".to_owned())]).clone(),
+        };
+        if subscription.cursor.is_empty() {
+            let all = since.as_deref() == Some("all");
+            subscription.stream.log.push(Entry::Begin(scene.model.moment(), all));
+            subscription.held.clear();
+        }
+        subscription.from_now = since.as_deref() == Some("now");
+        if let Some(since) = since {
+            subscribe["ext"] = json!({"encke": {"since": {pattern: since}}});
+        }
+        (subscription.state, subscription.known) = (State::Asked, true);
+        self.send(scene, place, subscribe, What::Subscribe(number));
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, scene: &mut Scene, number: usize) -> Result<(), String> {
+        scene.settle()?;
+        let Some(place) = self.any(scene) else { return Ok(()) };
+        let subscription = &mut self.subscriptions[number];
+        if subscription.state != State::Leaving {
+            subscription.stream.log.push(Entry::Left(scene.model.moment()));
+        }
+        subscription.state = State::Leaving;
+        subscription.cursor.clear();
+        let unsubscribe =
+            json!({"channel": "/meta/unsubscribe", "subscription": subscription.stream.pattern});
+        self.send(scene, place, unsubscribe, What::Unsubscribe(number));
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, scene: &mut Scene) {
+        let channel = *scene.random.pick(CHANNELS);
+        let bytes = *scene.random.pick(&[0, 0, 10, 50, 200, scene.large]);
+        self.publish_to(scene, channel, bytes);
+    }
+
+    pub(super) fn publish_to(&mut self, scene: &mut Scene, channel: &'static str, bytes: usize) {
+        let now = scene.server.now();
+        let number = scene.model.publish(channel, self.name, bytes, now);
+        self.send_publication(scene, number, None);
+    }
+
+    fn send_publication(&mut self, scene: &mut Scene, number: usize, id: Option<String>) {
+        let publication = &scene.model.publications[number];
+        let data = json!({"n": number, "pad": "x".repeat(publication.bytes)});
+        let mut message = json!({"channel": publication.channel, "data": data});
+        if let Some(id) = &id {
+            message["id"] = json!(id);
+        } else {
+            self.next_id += 1;
+            message["id"] = json!(format!("p{}", self.next_id));
+        }
+        if id.is_none() {
+            self.unanswered.push((number, message["id"].as_str().unwrap_or_default().to_owned()));
+        }
+        // Without a connection it goes out later.
+        if let Some(place) = self.any(scene) {
+            self.send(scene, place, message, What::Publish(number));
+        }
+    }
+
+    pub(super) fn publish_in_session(&mut self, scene: &mut Scene) {
+        if self.session.is_some() {
+            self.publish(scene);
+        }
+    }
+
+    /// Shuts a window, or opens one again.
+    pub(super) fn stall(&mut self, scene: &mut Scene) {
+        let (plain, one_by_one) = (self.way == Way::Plain, self.one_by_one);
+        let is_socket = |connection: &Connection| connection.speech == Speech::WebSocket;
+        let may = |connection: &&mut Connection| !plain || (one_by_one && is_socket(connection));
+        let mut all: Vec<_> = self.connections.iter_mut().filter(may).collect();
+        if all.is_empty() {
+            return;
+        }
+        let place = scene.random.below(all.len());
+        let connection = &mut all[place];
+        connection.stalled = !connection.stalled;
+        scene.trace(|| format!("{}: {} stalls: {}", self.name, connection.number, connection.stalled));
+    }
+
+    /// Everything is well again: windows are open.
+    pub(super) fn wake(&mut self, scene: &mut Scene) -> Result<(), String> {
+        for connection in &mut self.connections {
+            connection.stalled = false;
+            connection.set_room(1 << 20);
+        }
+        if self.session.as_ref().is_some_and(|session| session.abused) {
+            self.handshake(scene);
+        }
+        Ok(())
+    }
+
+    /// Whether it has nothing left to do: a connect is held, or may be, and everything was answered.
+    pub(super) fn rests(&self) -> bool {
+        let Some(session) = &self.session else { return false };
+        session.connected
+            && session.connect.is_some()
+            && self.unanswered.is_empty()
+            && self
+                .subscriptions
+                .iter()
+                .all(|it| it.is_in() || (it.state == State::Out && it.cursor.is_empty()))
+    }
+
+    /// What it waits for.
+    pub(super) fn unrest(&self) -> String {
+        let Some(session) = &self.session else { return format!("{} has no session", self.name) };
+        let open: Vec<_> = self.subscriptions.iter().filter(|it| !it.rests()).collect();
+        let open: Vec<_> = open.iter().map(|it| (it.stream.pattern, it.state, &it.cursor)).collect();
+        let asked: Vec<_> =
+            self.connections.iter().map(|it| (it.number, it.speech, &it.asked, it.arrived())).collect();
+        format!(
+            "{}: connect {:?} on {:?}, publications {:?}, {open:?}, {asked:?}",
+            self.name, session.connect, session.current, self.unanswered
+        )
+    }
+
+    fn disconnect(&mut self, scene: &mut Scene) {
+        if let Some(place) = self.any(scene) {
+            self.send(scene, place, json!({"channel": "/meta/disconnect"}), What::Disconnect);
+            if let Some(session) = &mut self.session {
+                session.connect = None;
+            }
+        }
+    }
+}
+
+/// Positions as a cursor on the wire.
+fn cursor(positions: &BTreeMap<String, u64>) -> String {
+    let parts =
+        positions.iter().map(|(epoch, sequence)| format!("{epoch}-{}", super::hearing::base36(*sequence)));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// A message without its padding.
+pub(super) fn summary(message: &Value) -> String {
+    let mut short = message.clone();
+    if let Some(data) = short.get_mut("data").and_then(Value::as_object_mut) {
+        data.remove("pad");
+    }
+    for field in ["version", "minimumVersion", "supportedConnectionTypes", "connectionType", "clientId"] {
+        if let Some(message) = short.as_object_mut() {
+            message.remove(field);
+        }
+    }
+    short.to_string()
+}
