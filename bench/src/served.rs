@@ -72,9 +72,12 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// With a history like that of the defaults: 100 messages of the run's one channel or of several.
+    /// With a history so long that a subscriber which is held up for a moment can catch up from it.
     pub(crate) fn with_history() -> Setup {
-        Setup { kept: Some(Kept { count: 100, bytes: 1 << 20, total_bytes: 64 << 20 }), on_overflow: None }
+        Setup {
+            kept: Some(Kept { count: 10_000, bytes: 16 << 20, total_bytes: 64 << 20 }),
+            on_overflow: None,
+        }
     }
 
     /// The configuration as TOML.
@@ -157,7 +160,7 @@ mod tests {
         let written = Setup::with_history().write().unwrap();
         let (other, path) = (Setup::default().write().unwrap(), written.path());
         assert_ne!(other.path(), path);
-        assert!(fs::read_to_string(&path).unwrap().contains("count = 100"));
+        assert!(fs::read_to_string(&path).unwrap().contains("count = 10000"));
         assert!(written.command("encke").contains(&path.to_string_lossy().into_owned()));
         drop(written);
         assert!(!path.exists());
