@@ -40,13 +40,8 @@ impl Shard {
     /// The same for deliveries that were given up before they were acknowledged; the next delivery has the number
     /// after `count`.
     pub(super) fn tell_given_up(&mut self, slot: u32) {
-        let patterns: Vec<Pattern> = self.sessions[slot as usize]
-            .entries
-            .iter()
-            .map(|entry| self.subscriptions.pattern(*entry))
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .collect();
-        let names: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
+        let (awake, asleep) = self.patterns(slot);
+        let names: Vec<&str> = awake.iter().chain(&asleep).map(|pattern| pattern.as_str()).collect();
         let session = &mut self.sessions[slot as usize];
         let Some(more) = &mut session.more else { return };
         more.given_up = false;

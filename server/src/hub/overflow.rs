@@ -118,13 +118,8 @@ impl Shard {
 
     /// The patterns by which a session hears a message.
     fn listening(&self, slot: u32, message: &Message) -> Vec<Pattern> {
-        let session = &self.sessions[slot as usize];
-        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
-        awake
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .chain(session.asleep.iter().flat_map(|asleep| asleep.iter().cloned()))
-            .filter(|pattern| pattern.matches(message.channel()))
-            .collect()
+        let (awake, asleep) = self.patterns(slot);
+        awake.into_iter().chain(asleep).filter(|pattern| pattern.matches(message.channel())).collect()
     }
 
     /// Names the slow one in the log, a few times a second at most.

@@ -67,11 +67,22 @@ pub(super) struct Gate {
     after: u64,
     /// What single subscriptions are still to get from before that.
     replays: VecDeque<Replay>,
-    /// Up to here the client has been told that messages are gone.
-    told: u64,
+    /// Up to where the client has been told that messages of a pattern are gone.
+    told: Vec<(Pattern, u64)>,
 }
 
 impl Gate {
+    /// Whether the client is yet to be told that messages of a pattern are gone, up to this one.
+    fn tells(&mut self, pattern: &Pattern, newest: u64) -> bool {
+        match self.told.iter_mut().find(|(known, _)| known == pattern) {
+            Some((_, told)) => std::mem::replace(told, newest.max(*told)) < newest,
+            None => {
+                self.told.push((pattern.clone(), newest));
+                true
+            }
+        }
+    }
+
     /// Up to where its reader has been handed everything.
     pub(super) fn reached(&self, classes: &[Class]) -> Position {
         let replay = self.replays.iter().find(|replay| !replay.latest);
@@ -250,7 +261,7 @@ impl Shard {
         let more = self.sessions[slot as usize].more.get_or_insert_default();
         for (class, after) in beside.into_iter().chain([(class, after)]) {
             if !more.is_shut(class) {
-                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: after });
+                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: Vec::new() });
             }
         }
     }
@@ -327,27 +338,35 @@ impl Shard {
                 gate.replays.pop_front();
             }
         }
-        let patterns: Vec<Pattern> = self.sessions[slot as usize]
-            .entries
-            .iter()
-            .map(|entry| self.subscriptions.pattern(*entry))
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .collect();
+        let (awake, asleep) = self.patterns(slot);
+        let is_of = |pattern: &Pattern| self.classes[gate.class].may_have(pattern);
+        let patterns: Vec<Pattern> = awake.into_iter().filter(is_of).collect();
+        let asleep: Vec<Pattern> = asleep.into_iter().filter(is_of).collect();
         while gate.after < self.seen[gate.class] {
             let Some(portion) = self.portion(slot) else { return false };
             let span = Span { after: gate.after, until: self.seen[gate.class] };
             let mut gone = Vec::new();
-            let mut lost = |number: usize, newest: u64| gone.push((number, newest));
+            let mut lost = |number: usize, newest: u64| gone.push((&patterns[number], newest));
             gate.after = past.read(gate.class, &patterns, span, portion, &mut out, &mut lost);
-            let told = gate.told;
-            for (number, newest) in gone.into_iter().filter(|(_, newest)| *newest > told) {
-                self.lose(slot, patterns[number].clone(), "too_old");
-                gate.told = gate.told.max(newest);
+            // A wider pattern reads for those, and each is told for itself. What is lost since may be told too early.
+            gone.extend(asleep.iter().map(|pattern| (pattern, past.lost(gate.class, pattern))));
+            for (pattern, newest) in gone.into_iter().filter(|(_, newest)| *newest > span.after) {
+                if gate.tells(pattern, newest) {
+                    self.lose(slot, pattern.clone(), "too_old");
+                }
             }
             self.tell_lost(slot);
             self.push_past(slot, &mut out, None, others);
         }
         true
+    }
+
+    /// What a session listens to: the outermost patterns, and those that they cover.
+    pub(super) fn patterns(&self, slot: u32) -> (Vec<Pattern>, Vec<Pattern>) {
+        let session = &self.sessions[slot as usize];
+        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
+        let awake = awake.map(|(key, reach)| Pattern::from_key(key, reach)).collect();
+        (awake, session.asleep.as_deref().cloned().unwrap_or_default())
     }
 
     fn push_past(

@@ -92,8 +92,9 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(name: usize, way: Way, one_by_one: bool, sockets_only: bool) -> Self {
         let unordered = way == Way::Plain && !sockets_only;
+        let of = name;
         let subscription = |pattern| Subscription {
-            stream: Stream { pattern, unordered, log: Vec::new() },
+            stream: Stream { pattern, of, unordered, log: Vec::new() },
             state: State::Out,
             known: false,
             from_now: false,
@@ -380,6 +381,8 @@ impl Client {
         };
         if subscription.cursor.is_empty() {
             let asks = match since.as_deref() {
+                // What an earlier subscribe brings, whose answer was lost, cannot be told from what this one does.
+                _ if subscription.state == State::Asked => Asks::Nothing,
                 None => Asks::Nothing,
                 Some("all") => Asks::All,
                 Some(_) => Asks::Now,
@@ -420,7 +423,9 @@ impl Client {
 
     pub(super) fn publish_to(&mut self, scene: &mut Scene, channel: &'static str, bytes: usize) {
         let now = scene.server.now();
-        let number = scene.model.publish(channel, self.name, bytes, now);
+        // Only a name outlives the session.
+        let echoes = self.way != Way::Count || scene.random.chance(85);
+        let number = scene.model.publish(channel, (self.name, echoes), bytes, now);
         self.send_publication(scene, number, None);
     }
 
@@ -428,6 +433,9 @@ impl Client {
         let publication = &scene.model.publications[number];
         let data = json!({"n": number, "pad": "x".repeat(publication.bytes)});
         let mut message = json!({"channel": publication.channel, "data": data});
+        if !publication.echoes {
+            message["ext"] = json!({"encke": {"echo": false}});
+        }
         if let Some(id) = &id {
             message["id"] = json!(id);
         } else {

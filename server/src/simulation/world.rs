@@ -66,6 +66,9 @@ const TABLES: &str = r#"
     on_overflow = "gap"
 "#;
 
+/// What a few notices may weigh, and what a message has around its payload.
+const NOTICES: usize = 4096;
+
 /// Looks at a server that did nothing in between, before it counts as resting.
 const QUIET: usize = 6;
 
@@ -144,6 +147,17 @@ impl Server {
         self.clock.now().as_millis() as u64
     }
 
+    /// No outbox holds more than it may: a message may pass the bound in bytes, and the word that others are gone both.
+    fn check_bounds(&self, largest: usize) -> Result<(), String> {
+        let heaviest = self.runtime.block_on(self.hub.call(0, |shard| shard.heaviest()));
+        let (messages, bytes) = heaviest.unwrap_or_default();
+        let options = self.hub.options();
+        if messages > options.outbox_messages + 2 || bytes > options.outbox_bytes + largest + NOTICES {
+            return Err(format!("an outbox holds {messages} messages, {bytes} bytes: {}", self.state()));
+        }
+        Ok(())
+    }
+
     /// What waits, and for whom.
     fn state(&self) -> String {
         let state = self.hub.call(0, |shard| format!("{:?}", shard.slowest(9)));
@@ -205,6 +219,7 @@ impl Scene {
     /// Lets the server come to rest, and the model know what was published.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         self.server.rest();
+        self.server.check_bounds(self.large)?;
         self.observe()
     }
 
