@@ -112,7 +112,12 @@ impl Shard {
 
     fn push(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
         let session = &mut self.sessions[slot as usize];
-        session.outbox.push(standing::live(session, &self.classes, message));
+        let message = standing::live(session, &self.classes, message);
+        session.outbox.push(message);
+        self.turn.tally.peak(&session.outbox);
+        if session.is_free() {
+            self.turn.deepen(session, &self.options);
+        }
         self.mark(slot, urgent);
     }
 

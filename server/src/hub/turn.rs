@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use bayeux::{Ack, Message};
 
-use super::Command;
 use super::acknowledge;
 use super::expiry::Tick;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::past::Class;
-use super::session::{Dirty, Key};
+use super::session::{Dirty, Key, Session};
 use super::shard::Shard;
 use super::slow::Deliver;
 use super::standing;
 use super::wire::Written;
+use super::{Command, Options};
 use crate::metrics::Metrics;
 
 /// How long a turn may hold the core before others (readers, new connections) have theirs.
@@ -205,10 +205,7 @@ impl Shard {
                 self.turn.tally.peak(&session.outbox);
                 if free {
                     self.turn.mark(slot, &mut session.dirty, urgent);
-                    if !session.deep && self.options.is_half_full(&session.outbox) {
-                        session.deep = true;
-                        self.turn.deep += 1;
-                    }
+                    self.turn.deepen(session, &self.options);
                 } else if let Outlet::Woken(woken) = &session.outlet {
                     woken.wake();
                 }
@@ -379,6 +376,14 @@ impl Tally {
 }
 
 impl Lists {
+    /// Counts a free session whose outbox is half full.
+    pub(super) fn deepen(&mut self, session: &mut Session, options: &Options) {
+        if !session.deep && options.is_half_full(&session.outbox) {
+            session.deep = true;
+            self.deep += 1;
+        }
+    }
+
     fn mark(&mut self, slot: u32, dirty: &mut Dirty, urgent: bool) {
         match (*dirty, urgent) {
             (Dirty::No | Dirty::Wide, true) => {
