@@ -361,14 +361,6 @@ impl Shard {
         true
     }
 
-    /// What a session listens to: the outermost patterns, and those that they cover.
-    pub(super) fn patterns(&self, slot: u32) -> (Vec<Pattern>, Vec<Pattern>) {
-        let session = &self.sessions[slot as usize];
-        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
-        let awake = awake.map(|(key, reach)| Pattern::from_key(key, reach)).collect();
-        (awake, session.asleep.as_deref().cloned().unwrap_or_default())
-    }
-
     fn push_past(
         &mut self,
         slot: u32,

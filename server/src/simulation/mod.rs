@@ -6,11 +6,14 @@
 //!
 //! `ENCKE_SEEDS=0..10000 ENCKE_STEPS=100 cargo test --release -p encke --lib simulation` runs many.
 
+mod asking;
 mod client;
+mod deliveries;
 mod hearing;
 mod model;
 mod network;
 mod random;
+mod server;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
