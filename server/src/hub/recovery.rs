@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bayeux::{Ack, Message, Pattern, Position, Since};
 
+use super::gaps::Told;
 use super::interest::Subscribed;
 use super::outlet::Outlet;
 use super::past::{Behind, Class, Missing, Portion, Recovery, Span};
@@ -68,21 +69,10 @@ pub(super) struct Gate {
     /// What single subscriptions are still to get from before that.
     replays: VecDeque<Replay>,
     /// Up to where the client has been told that messages of a pattern are gone.
-    told: Vec<(Pattern, u64)>,
+    told: Told,
 }
 
 impl Gate {
-    /// Whether the client is yet to be told that messages of a pattern are gone, up to this one.
-    fn tells(&mut self, pattern: &Pattern, newest: u64) -> bool {
-        match self.told.iter_mut().find(|(known, _)| known == pattern) {
-            Some((_, told)) => std::mem::replace(told, newest.max(*told)) < newest,
-            None => {
-                self.told.push((pattern.clone(), newest));
-                true
-            }
-        }
-    }
-
     /// Up to where its reader has been handed everything.
     pub(super) fn reached(&self, classes: &[Class]) -> Position {
         let replay = self.replays.iter().find(|replay| !replay.latest);
@@ -270,7 +260,7 @@ impl Shard {
         let more = self.sessions[slot as usize].more.get_or_insert_default();
         for (class, after) in beside.into_iter().chain([(class, after)]) {
             if !more.is_shut(class) {
-                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: Vec::new() });
+                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: Told::default() });
             }
         }
     }
@@ -360,7 +350,7 @@ impl Shard {
             // A wider pattern reads for those, and each is told for itself. What is lost since may be told too early.
             gone.extend(asleep.iter().map(|pattern| (pattern, past.lost(gate.class, pattern))));
             for (pattern, newest) in gone.into_iter().filter(|(_, newest)| *newest > span.after) {
-                if gate.tells(pattern, newest) {
+                if gate.told.tells(pattern, newest) {
                     self.lose(slot, pattern.clone(), "too_old");
                 }
             }
