@@ -48,7 +48,8 @@ pub struct Slow {
 }
 
 impl Shard {
-    /// The message finds no room, or has to wait for the word that others before it did not. It is the connection that is blocked, absent, or owes acknowledgements.
+    /// The message finds no room, or has to wait for the word that others before it did not. It is the connection that is
+    /// blocked, absent, or owes acknowledgements.
     pub(super) fn overflow(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
         let session = &self.sessions[slot as usize];
         let tells = session.more.as_ref().is_some_and(|more| more.has_lost());
@@ -59,9 +60,11 @@ impl Shard {
         let number = Class::of(message.position());
         let class = &self.classes[number];
         let (policy, history) = (class.on_overflow, class.history);
+        // A connection that works, and only acknowledges late, is not to lose what a short history lets go of meanwhile.
+        let is_long = class.keeps >= self.options.outbox_messages;
         let session = &mut self.sessions[slot as usize];
         let free = session.is_free();
-        if policy == OnOverflow::Gap && history {
+        if policy == OnOverflow::Gap && history && (!free || is_long) {
             self.metrics.overflowed("gap");
             self.say_slow(slot, message, "it will catch up from history");
             self.shut_gate(slot, number, message.position().sequence - 1);
