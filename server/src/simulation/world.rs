@@ -201,7 +201,7 @@ impl World {
         for client in &mut self.clients {
             client.wake();
         }
-        self.catch_up(300)?;
+        self.catch_up(3000)?;
         let now = self.scene.model.moment();
         for client in &mut self.clients {
             for subscription in client.subscriptions.iter_mut().filter(|it| it.is_in()) {
@@ -212,7 +212,7 @@ impl World {
         for channel in CHANNELS {
             self.clients[0].publish_to(&mut self.scene, channel, 0);
         }
-        self.catch_up(300)
+        self.catch_up(3000)
     }
 
     /// Until nobody has anything left to do.
