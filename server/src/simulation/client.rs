@@ -320,7 +320,8 @@ impl Client {
                     json!(1.5),
                 ];
                 connect["ext"]["ack"] = scene.random.pick(&lies).clone();
-                session.abused |= moves || self.connections[place].speech == Speech::Http;
+                session.abused |=
+                    moves || self.way == Way::Batch || self.connections[place].speech == Speech::Http;
             }
         }
         let old = session.current.replace(number);
