@@ -181,6 +181,8 @@ impl World {
             6..9 => scene.random.below(12_000),
             _ => scene.random.below(150_000),
         };
+        // What is on its way arrives before: a server does not sleep for minutes.
+        scene.settle()?;
         scene.trace(|| format!("{by} ms pass"));
         scene.server.advance(Duration::from_millis(by as u64));
         if scene.random.chance(30)
