@@ -70,8 +70,10 @@ impl Shard {
             self.say_slow(slot, message, "it will catch up from history");
             self.shut_gate(slot, number, message.position().sequence - 1);
             if free {
-                // What is unacknowledged may be too little to be asked for, and the message too large beside it.
+                // What is unacknowledged may be too little to be asked for, and the message too large beside it. Or it is asked for
+                // now: a connect that is held anyway need not wait until it is asked again.
                 self.catch_up(slot);
+                self.mark(slot, urgent);
             }
             return;
         }

@@ -68,6 +68,7 @@ const REMEMBERED: &[(u64, &str)] = &[
     (25, "a new subscriber waits for last values until its connect ends"),
     (37, "a table that drops its oldest drops another's"),
     (43, "acknowledgements are asked for when the outbox is full already"),
+    (73126, "a connect is held while messages wait for what it would acknowledge"),
 ];
 
 #[test]
