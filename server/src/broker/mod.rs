@@ -47,13 +47,25 @@ pub struct Options {
     pub channel_bytes: usize,
     /// Segments of a channel's name.
     pub channel_segments: usize,
+    /// From the first byte of a request until its response has left. Long enough for 512 KiB at 20 KB/s.
+    #[serde(with = "humantime_serde")]
+    pub request_time: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let Limits { message_bytes, batch_messages, batch_bytes, depth, channel, .. } = Limits::default();
         let ChannelLimits { bytes: channel_bytes, segments: channel_segments } = channel;
-        Options { message_bytes, batch_messages, batch_bytes, depth, channel_bytes, channel_segments }
+        let request_time = Duration::from_secs(30);
+        Options {
+            message_bytes,
+            batch_messages,
+            batch_bytes,
+            depth,
+            channel_bytes,
+            channel_segments,
+            request_time,
+        }
     }
 }
 

@@ -23,14 +23,6 @@ use crate::clock::Clock;
 use crate::hub::Wire;
 use crate::metrics::Metrics;
 
-/// From the first byte of a request until its response has left. Long enough for 512 KiB at 20 KB/s, and the end of
-/// whoever sends a byte a second.
-const REQUEST: Duration = Duration::from_secs(30);
-
-/// RFC 9110, section 15.5.9.
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Connection: close\r\nContent-Length: 55\r\n\r\nthe request did not arrive and have its answer in 30 s\n";
-
 /// The head of a request. hyper's least is 8 KiB; cookies of a shared origin may take most of that.
 const HEAD_BYTES: usize = 16 * 1024;
 
@@ -68,12 +60,13 @@ struct Progress {
     blocked: AtomicBool,
 }
 
-/// Serves requests from `wire` until the connection ends, rests, or is taken.
+/// Serves requests from `wire` until the connection ends, rests, or is taken. All of it has its time, from the first byte
+/// of a request until its response has left: it is the end of whoever sends a byte a second, and of whoever reads none.
 pub(super) async fn serve<T, F>(
     wire: &Arc<Wire>,
     ahead: Bytes,
     metrics: &Metrics,
-    clock: &Clock,
+    (clock, within): (&Clock, Duration),
     answer: impl Fn(Request) -> F,
 ) -> End<T>
 where
@@ -126,7 +119,7 @@ where
         }
         Poll::Pending
     });
-    let late = clock.now() + REQUEST;
+    let late = clock.now() + within;
     let outcome = tokio::select! {
         biased;
         outcome = outcome => Some(outcome),
@@ -140,7 +133,7 @@ where
                 metrics.refused("request_too_slow");
                 if !parts.io.wrote {
                     // As much of it as leaves at once: nobody waits for whoever made us wait.
-                    let _ = wire.try_write(TOO_SLOW);
+                    let _ = wire.try_write(too_slow(within).as_bytes());
                 }
             }
             return End::Closed;
@@ -167,6 +160,17 @@ where
         None if rest.is_empty() => End::Idle,
         None => End::More(rest),
     }
+}
+
+/// RFC 9110, section 15.5.9.
+fn too_slow(within: Duration) -> String {
+    let within = humantime::format_duration(within);
+    let why = format!("the request did not arrive and have its answer in {within}\n");
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{why}",
+        why.len()
+    )
 }
 
 impl Progress {
