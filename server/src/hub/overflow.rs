@@ -48,18 +48,30 @@ pub struct Slow {
 }
 
 impl Shard {
-    /// The message finds no room. It is the connection that is blocked, absent, or owes acknowledgements.
+    /// The message finds no room, or has to wait for the word that others before it did not. It is the connection that is blocked, absent, or owes acknowledgements.
     pub(super) fn overflow(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
+        let session = &self.sessions[slot as usize];
+        let tells = session.more.as_ref().is_some_and(|more| more.has_lost());
+        if tells && (session.is_free() || self.options.has_room(&session.outbox, message)) {
+            self.tell_lost(slot);
+            return self.push(slot, message, urgent);
+        }
         let number = Class::of(message.position());
         let class = &self.classes[number];
         let (policy, history) = (class.on_overflow, class.history);
         let session = &mut self.sessions[slot as usize];
+        let free = session.is_free();
         if policy == OnOverflow::Gap && history {
             self.metrics.overflowed("gap");
             self.say_slow(slot, message, "it will catch up from history");
-            return self.shut_gate(slot, number, message.position().sequence - 1);
+            self.shut_gate(slot, number, message.position().sequence - 1);
+            if free {
+                // What is unacknowledged may be too little to be asked for, and the message too large beside it.
+                self.catch_up(slot);
+            }
+            return;
         }
-        if session.is_free() {
+        if free {
             // Its connection takes everything, and acknowledges late. What has been handed over longest is given up: if the
             // connection fails now, the client is told.
             while !self.options.has_room(&session.outbox, message) && session.give_up_oldest() {
@@ -78,8 +90,9 @@ impl Shard {
                 self.metrics.overflowed("drop-oldest");
                 // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
                 let of_class = |older: &Message| Class::of(older.position()) == number;
+                let numbered = session.numbered();
                 let mut room = self.options.has_room(&session.outbox, message);
-                while !room && session.outbox.drop_oldest_waiting(of_class) {
+                while !room && session.outbox.drop_oldest(numbered, of_class) {
                     room = self.options.has_room(&session.outbox, message);
                 }
                 self.say_slow(slot, message, "its oldest message is dropped");
