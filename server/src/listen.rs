@@ -184,16 +184,18 @@ fn unix(path: &Path) -> io::Result<Bound> {
 /// Removes what a server that has died left behind.
 fn make_way(path: &Path) -> io::Result<()> {
     let taken = |why: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
-    match path.symlink_metadata() {
+    let asked = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
         Ok(file) if !file.file_type().is_socket() => return taken("a file is there that is no socket"),
-        Ok(_) => {}
-    }
+        Ok(_) => identity(path)?,
+    };
     match UnixStream::connect(path) {
-        // Nobody listens any more.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        // Somebody does, or it is not ours to ask.
+        // Nobody listens any more. (Another server that starts now may have replaced it meanwhile.)
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && identity(path)? == asked => {
+            std::fs::remove_file(path)
+        }
+        // It is not ours to ask.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         _ => taken("it is in use by another server"),
     }

@@ -45,7 +45,7 @@ impl Server {
     /// # Errors
     /// When an address cannot be bound or a thread cannot be started.
     pub fn start(config: Config, visitors: Visitors, clock: Clock) -> io::Result<Self> {
-        let room = room(config.doors.connections, raise_descriptor_limit());
+        let descriptors = raise_descriptor_limit();
         let cores = match config.cores {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             cores => cores,
@@ -74,7 +74,10 @@ impl Server {
         // The internal listener is for programs of the operator: a page of another origin does not read it. (One whose
         // name was rebound does unless a firewall stands before it, since programs come under any name.)
         let closer = if visitors == Visitors::Anyone { Visitors::SameOrigin } else { visitors };
-        let places = Places::new(room, config.doors.connections_per_address);
+        let places = Places::new(
+            room(config.doors.connections, descriptors, cores),
+            config.doors.connections_per_address,
+        );
         let request_time = config.limits.request_time;
         let app = |side| App::new(broker.clone(), side, request_time, drain.clone(), clock.clone());
         // Those whose pages the public doors let in are not therefore let in here.
@@ -126,8 +129,9 @@ impl Drop for Server {
 }
 
 /// Descriptors that are kept back from clients: for the internal listener, when operators want to look why the public one is
-/// full, for those who are told so, and for the server itself.
+/// full, for those who are told so, and for the server itself, each of whose cores takes a few.
 const KEPT_BACK: u64 = 192;
+const KEPT_BACK_PER_CORE: u64 = 8;
 
 /// One descriptor a connection: as many as we are allowed. Answers with how many those are.
 fn raise_descriptor_limit() -> u64 {
@@ -143,8 +147,9 @@ fn raise_descriptor_limit() -> u64 {
 }
 
 /// How many connections there is room for, of as many as are `wanted` (0: all).
-fn room(wanted: usize, descriptors: u64) -> usize {
-    let most = descriptors.saturating_sub(KEPT_BACK).max(descriptors / 2);
+fn room(wanted: usize, descriptors: u64, cores: usize) -> usize {
+    let kept_back = KEPT_BACK + KEPT_BACK_PER_CORE * cores as u64;
+    let most = descriptors.saturating_sub(kept_back).max(descriptors / 2);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     if wanted > most {
         tracing::warn!(wanted, descriptors, "there are descriptors for {most} connections: see LimitNOFILE");
@@ -217,5 +222,18 @@ async fn say_goodbye(broker: &Broker, within: Duration) {
     let _ = tokio::time::timeout_at(end, broker.drain(within / 2)).await;
     while broker.metrics().under_way() > 0 && Instant::now() < end {
         tokio::time::sleep(DRAIN_LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_as_many_as_there_are_descriptors_for() {
+        assert_eq!([room(0, 10_000, 1), room(20_000, 10_000, 1)], [9_800; 2]);
+        assert_eq!(room(5_000, 10_000, 1), 5_000);
+        assert_eq!(room(0, 256, 4), 128);
+        assert_eq!(room(7, u64::MAX, 1), 7);
     }
 }

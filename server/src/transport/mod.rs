@@ -27,6 +27,7 @@ use http::{Response, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use tower_service::Service;
+use tracing::field::display;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use connection::run;
@@ -186,6 +187,8 @@ impl App {
             Ok(welcome) => welcome,
             Err(why) => {
                 self.metrics().refused("visitor");
+                let (address, origin) = (peer.map(display), request.headers().get(header::ORIGIN));
+                tracing::info!(address, ?origin, path = request.uri().path(), why, "a visitor is refused");
                 return Answer::Response(sentence(StatusCode::FORBIDDEN, why));
             }
         };
