@@ -3,7 +3,7 @@
 //! `X-Forwarded-Host` and `X-Forwarded-Proto`: for whom a request is says its `Host`.
 
 use std::fmt::{self, Display};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::header::{self, HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -92,7 +92,7 @@ impl Proxies<'_> {
                 // call itself anything in the one that passes.
                 metrics.refused("forwarded_in_two_ways");
                 tracing::info!(forwarded = ?one, x_forwarded_for = ?other, "a proxy says two things, and neither is believed");
-                peer
+                unknown(peer)
             }
             (Some(client), _) | (None, Some(client)) => client,
             (None, None) => peer,
@@ -118,13 +118,19 @@ impl Proxies<'_> {
                 }
                 let Some(step) = read(step.trim_matches([' ', '\t'])) else {
                     metrics.refused("forwarded_unreadable");
-                    return last;
+                    return unknown(last);
                 };
                 last = Some(step.to_canonical());
             }
         }
         last
     }
+}
+
+/// Somebody behind a proxy, and nobody can say who: the proxy itself. All who are so behind a Unix socket count as one, since a
+/// client that could be without an address would be without its bounds.
+fn unknown(proxy: Option<IpAddr>) -> Option<IpAddr> {
+    proxy.or(Some(Ipv4Addr::UNSPECIFIED.into()))
 }
 
 /// An address as proxies write it: alone, or with a port, and then (RFC 3986) with brackets if it has colons.
@@ -215,7 +221,9 @@ mod tests {
         assert_eq!(client(&known, "192.0.2.1", &two), "192.0.2.1", "a stranger");
         assert_eq!(client(&[], "127.0.0.1", &two), "127.0.0.1", "nobody is trusted");
         assert_eq!(client(&known, "none", &two), "none", "a Unix socket is a stranger too");
-        assert_eq!(client(&proxies(&["unix", "10.0.0.0/8"]), "none", &two), "203.0.113.5");
+        let unix = proxies(&["unix", "10.0.0.0/8"]);
+        assert_eq!(client(&unix, "none", &two), "203.0.113.5");
+        assert_eq!(client(&unix, "none", &[("x-forwarded-for", "unknown")]), "0.0.0.0", "someone");
     }
 
     #[test]
@@ -259,6 +267,8 @@ mod tests {
             let headers = [("forwarded", forwarded), ("x-forwarded-for", list)];
             assert_eq!(client(&known, "127.0.0.1", &headers), is, "{forwarded} {list}");
         }
+        let headers = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "203.0.113.5")];
+        assert_eq!(client(&proxies(&["unix"]), "none", &headers), "0.0.0.0", "bounds hold for it");
     }
 
     #[test]

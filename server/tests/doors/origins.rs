@@ -165,6 +165,25 @@ fn a_cookie_of_a_user_counts_for_known_pages_only() {
     }
 }
 
+/// Nor by a script, which comes without an `Origin`: old browsers say nothing but `Referer`.
+#[test]
+fn a_script_for_a_stranger_brings_no_cookie() {
+    let (encke, _) = guarded(|config| {
+        config.doors.origins = vec![APP.into(), "*".into()];
+        config.doors.callback_polling = true;
+    });
+    let cookie = format!("Cookie: session={}\r\n", token("ann", std::time::Duration::from_secs(3600)));
+    let message = "%5b%7b%22channel%22:%22/chat/a%22,%22data%22:1%7d%5d";
+    for (page, is_ann) in [(APP, true), ("https://push.example", true), ("https://evil.example", false)] {
+        let headers = format!("Referer: {page}/page\r\n{cookie}");
+        let response = ask(&encke, "GET", &format!("/bayeux?jsonp=cb&message={message}"), &headers, "");
+        assert_eq!(response.status, 200, "{}", response.text());
+        let said = response.text().contains("\\\"successful\\\":true")
+            || response.text().contains("\"successful\":true");
+        assert_eq!(said, is_ann, "{page}: {}", response.text());
+    }
+}
+
 #[test]
 fn an_origin_that_no_browser_writes_is_no_configuration() {
     let with = |origin: &str| {
