@@ -14,7 +14,7 @@ use crate::wire::Wire;
 #[test]
 fn one_that_sends_a_byte_a_second_is_ended() {
     let encke = Encke::start();
-    let mut wire = encke.wire();
+    let mut wire = served(&encke);
     let mut bytes =
         b"POST /bayeux HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n[[[[[[[[[[".iter();
     for _ in 0..29 {
@@ -35,7 +35,7 @@ fn one_that_sends_a_byte_a_second_is_ended() {
 #[test]
 fn one_that_sends_its_body_a_byte_a_second_is_ended() {
     let encke = Encke::start();
-    let mut wire = encke.wire();
+    let mut wire = served(&encke);
     wire.send(b"POST /bayeux HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
     for _ in 0..29 {
         wire.send(b"[");
@@ -136,7 +136,7 @@ fn one_that_pipelines_without_reading_is_ended() {
 #[test]
 fn the_time_of_a_request_is_a_setting() {
     let encke = Encke::with(|config| config.limits.request_time = Duration::from_millis(2_500));
-    let mut wire = encke.wire();
+    let mut wire = served(&encke);
     wire.send(b"GET / HTTP/1.1\r\n");
     encke.settle();
     encke.advance(Duration::from_millis(2_400));
@@ -164,7 +164,7 @@ fn many_that_drip_are_all_ended_at_their_time() {
         ("", "\r\n"),
     ];
     let mut wires: Vec<_> =
-        (0..10).flat_map(|_| kinds).map(|(begin, drip)| (encke.wire(), begin, drip)).collect();
+        (0..10).flat_map(|_| kinds).map(|(begin, drip)| (served(&encke), begin, drip)).collect();
     for (wire, begin, _) in &mut wires {
         wire.send(begin.as_bytes());
     }
@@ -223,6 +223,13 @@ fn one_that_never_reads_a_page_of_history_is_ended() {
     encke.until("it is ended", 1, |encke| encke.refused("request_too_slow"));
     assert!(stuck.rest().len() < length, "it was not cut");
     bystander.is_well(&encke);
+}
+
+/// A connection that its core has: one that is new may still be on its way there.
+fn served(encke: &Encke) -> Wire {
+    let mut wire = encke.wire();
+    assert_eq!(wire.get("/", "").response().status, 200);
+    wire
 }
 
 fn narrow(encke: &Encke) -> Wire {
