@@ -2,7 +2,8 @@
 // listens, stops it, and brings it back on the same ports.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -31,11 +32,16 @@ export class Encke {
   #output = "";
   #public;
   #internal;
+  #config;
 
-  /** Starts Encke in development mode on two free ports. */
-  static async start() {
+  /**
+   * Starts Encke on two free ports: in development mode, or in production mode when `config`, the text of a
+   * configuration, is given. `host` is where its public listener is.
+   */
+  static async start({ config, host = "127.0.0.1" } = {}) {
     const encke = new Encke();
-    await encke.#launch("127.0.0.1:0", "127.0.0.1:0");
+    encke.#config = config;
+    await encke.#launch(`${host}:0`, "127.0.0.1:0");
     return encke;
   }
 
@@ -57,6 +63,18 @@ export class Encke {
   /** `host:port` of the public listener. */
   get address() {
     return new URL(this.#public).host;
+  }
+
+  /** The number of its process. */
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** A figure at `/metrics`, by its name and labels as they stand there: 0 when there is none. */
+  async metric(name) {
+    const response = await fetch(this.internalUrl("/metrics"), { signal: AbortSignal.timeout(START_MS) });
+    const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
+    return Number(line?.slice(name.length) ?? 0);
   }
 
   /** Everything this process wrote since its last start, standard output and error together. */
@@ -86,6 +104,13 @@ export class Encke {
   async #launch(listen, internalListen) {
     this.#output = "";
     const args = ["--listen", listen, "--internal-listen", internalListen];
+    let folder;
+    if (this.#config !== undefined) {
+      folder = mkdtempSync(path.join(tmpdir(), "encke-"));
+      const file = path.join(folder, "encke.toml");
+      writeFileSync(file, this.#config);
+      args.unshift("serve", "--config", file);
+    }
     this.#process = spawn(binary(), args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#process.once("exit", (code, signal) => resolve(signal ?? code));
@@ -116,6 +141,8 @@ export class Encke {
     } catch (failed) {
       this.#process.kill("SIGKILL");
       throw failed;
+    } finally {
+      if (folder) rmSync(folder, { recursive: true });
     }
   }
 }
