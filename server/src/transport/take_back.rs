@@ -56,6 +56,8 @@ struct Progress {
     open: AtomicUsize,
     /// At least one response has.
     served: AtomicBool,
+    /// That of the open request is there, and may have left in part.
+    begun: AtomicBool,
     /// The last write found the socket full.
     blocked: AtomicBool,
 }
@@ -76,7 +78,7 @@ where
     let progress = Arc::new(Progress::default());
     let taken: Mutex<Option<T>> = Mutex::new(None);
     let had_bytes = !ahead.is_empty();
-    let io = Io { wire: wire.clone(), ahead, progress: progress.clone(), read: 0, wrote: false };
+    let io = Io { wire: wire.clone(), ahead, progress: progress.clone(), read: 0 };
     let service = service_fn(|request: Request| {
         progress.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(progress.clone());
@@ -85,6 +87,7 @@ where
         Box::pin(async move {
             match answering.await {
                 Answer::Response(response) => {
+                    open.0.begun.store(true, Ordering::Relaxed);
                     Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _open: open }))
                 }
                 Answer::Take(what) => {
@@ -125,13 +128,15 @@ where
         outcome = outcome => Some(outcome),
         () = clock.sleep_until(late) => None,
     };
+    // Asked before hyper lets go of the response.
+    let has_begun = progress.begun.load(Ordering::Relaxed) || progress.blocked.load(Ordering::Relaxed);
     let parts = connection.into_parts();
     metrics.bytes_in.inc_by(parts.io.read);
     match outcome {
         None => {
             if had_bytes || parts.io.read > 0 {
                 metrics.refused("request_too_slow");
-                if !parts.io.wrote {
+                if !has_begun {
                     // As much of it as leaves at once: nobody waits for whoever made us wait.
                     let _ = wire.try_write(too_slow(within).as_bytes());
                 }
@@ -187,6 +192,7 @@ struct Open(Arc<Progress>);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.served.store(true, Ordering::Relaxed);
+        self.0.begun.store(false, Ordering::Relaxed);
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -223,8 +229,6 @@ struct Io {
     ahead: Bytes,
     progress: Arc<Progress>,
     read: u64,
-    /// Something of a response has left.
-    wrote: bool,
 }
 
 impl Read for Io {
@@ -260,17 +264,12 @@ impl Read for Io {
 }
 
 impl Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             match self.wire.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     self.progress.blocked.store(false, Ordering::Relaxed);
-                    self.wrote = true;
                     return Poll::Ready(result);
                 }
             }
