@@ -137,7 +137,11 @@ impl Broker {
         Err(why)
     }
 
-    async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
+    /// Whether somebody may read what was said there.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
         if let Err(why) = self.allowed(who, Action::History(pattern)).await {
             self.metrics.refused("history_denied");
             return Err(Refusal::subscribe_denied(pattern.as_str(), &why));
