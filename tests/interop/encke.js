@@ -27,6 +27,7 @@ export function binary() {
 
 export class Encke {
   #process;
+  #command = [];
   #exited;
   #output = "";
   #public;
@@ -36,6 +37,14 @@ export class Encke {
   static async start() {
     const encke = new Encke();
     await encke.#launch("127.0.0.1:0", "127.0.0.1:0");
+    return encke;
+  }
+
+  /** Starts `encke serve` with a configuration, which says where it listens; `listen` and `internal` override that. */
+  static async serve(config, { listen, internal } = {}) {
+    const encke = new Encke();
+    encke.#command = ["serve", "--config", config];
+    await encke.#launch(listen, internal);
     return encke;
   }
 
@@ -52,6 +61,11 @@ export class Encke {
   /** The URL of `path` on the internal listener. */
   internalUrl(path = "/") {
     return new URL(path, this.#internal).href;
+  }
+
+  /** The process. */
+  get pid() {
+    return this.#process.pid;
   }
 
   /** `host:port` of the public listener. */
@@ -85,7 +99,9 @@ export class Encke {
 
   async #launch(listen, internalListen) {
     this.#output = "";
-    const args = ["--listen", listen, "--internal-listen", internalListen];
+    const args = [...this.#command];
+    if (listen) args.push("--listen", listen);
+    if (internalListen) args.push("--internal-listen", internalListen);
     this.#process = spawn(binary(), args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#process.once("exit", (code, signal) => resolve(signal ?? code));
