@@ -33,6 +33,8 @@ pub struct Server {
     /// The figures.
     pub metrics: Arc<Metrics>,
     drain: Drain,
+    within: Duration,
+    clock: Clock,
     outside: Option<Acceptor>,
     _inside: Acceptor,
     threads: Vec<JoinHandle<()>>,
@@ -83,6 +85,7 @@ impl Server {
             clock.clone(),
         );
         let inner = App::new(broker.clone(), config.doors, closer, inner, true, drain.clone(), clock.clone());
+        let within = config.drain;
         let mut threads = Vec::new();
         let mut arrivals = Vec::new();
         for core in 0..cores {
@@ -91,7 +94,7 @@ impl Server {
             let (hub, drain) = (hub.clone(), drain.clone());
             let first = (core == 0).then(|| First {
                 broker: broker.clone(),
-                drain: config.drain,
+                drain: within,
                 numbers: visitors.is_development().then(|| clock.clone()),
             });
             let thread = std::thread::Builder::new().name(format!("encke-core-{core}"));
@@ -99,7 +102,8 @@ impl Server {
         }
         let outside = Acceptor::start(Listener::new(outside, outer), arrivals.clone(), metrics.clone())?;
         let inside = Acceptor::start(Listener::new(inside, inner), arrivals, metrics.clone())?;
-        Ok(Server { public, internal, metrics, drain, outside: Some(outside), _inside: inside, threads })
+        let outside = Some(outside);
+        Ok(Server { public, internal, metrics, drain, within, clock, outside, _inside: inside, threads })
     }
 
     /// Stops accepting, tells every client, and returns when all are gone or the drain time has passed.
@@ -108,10 +112,12 @@ impl Server {
     }
 
     fn end(&mut self) {
-        // The public listener closes first: a client that is sent away must not come back to this server. The
-        // internal one stays to the end, since that is when operators look.
+        // Whoever asks whether this server is ready hears no before anybody is turned away. Then the public listener closes,
+        // since a client that is sent away must not come back to this server. The internal one stays to the end, since that
+        // is when operators look.
+        self.drain.announce();
         self.outside = None;
-        self.drain.begin();
+        self.drain.begin(self.clock.now(), self.within);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the server has panicked");
@@ -187,7 +193,7 @@ fn on_core(
                 let keeper = broker.clone();
                 tokio::spawn(async move { keeper.expire().await });
                 drain.begun().await;
-                say_goodbye(&broker, within).await;
+                say_goodbye(&broker, &drain, within).await;
                 drain.finish();
             }
         }
@@ -195,9 +201,9 @@ fn on_core(
 }
 
 /// Tells every client, then waits for what is under way, at most `within` in all.
-async fn say_goodbye(broker: &Broker, within: Duration) {
+async fn say_goodbye(broker: &Broker, drain: &Drain, within: Duration) {
     let end = Instant::now() + within;
-    let _ = tokio::time::timeout_at(end, broker.drain(within / 2)).await;
+    let _ = tokio::time::timeout_at(end, broker.drain(drain)).await;
     while broker.metrics().under_way() > 0 && Instant::now() < end {
         tokio::time::sleep(DRAIN_LOOK).await;
     }

@@ -27,6 +27,7 @@ pub use waiting::Waiter;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drain::Drain;
 use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy, Unknown};
@@ -382,9 +383,9 @@ impl Broker {
         all
     }
 
-    /// Tells every session that the server goes away, spread over `within`.
-    pub async fn drain(&self, within: Duration) {
-        self.hub.drain(within).await;
+    /// Tells every session that the server goes away, and when to return.
+    pub async fn drain(&self, drain: &Drain) {
+        self.hub.drain(drain).await;
     }
 }
 

@@ -51,6 +51,7 @@ pub use slow::{Deliver, OnOverflow};
 pub use wire::Wire;
 
 use crate::clock::Clock;
+use crate::drain::Drain;
 use crate::metrics::Metrics;
 use outbox::Outbox;
 use turn::Next;
@@ -382,18 +383,19 @@ impl Hub {
         });
     }
 
-    /// Ends all sessions because the server goes away, spread over `within`.
-    pub async fn drain(&self, within: Duration) {
-        const STEPS: u32 = 20;
+    /// Ends all sessions because the server goes away. All are told as fast as they can be, so that the next process can start;
+    /// each is told to return at a moment of its own.
+    pub async fn drain(&self, drain: &Drain) {
+        /// Sessions that are told in one go, while others wait.
+        const STEP: usize = 250;
         for index in 0..self.shards() {
-            let Some(all) = self.call(index, |shard| shard.drain(0, Duration::ZERO)).await else { continue };
-            // A few are told at once; many in steps, so that they do not all return at once.
-            let step = all.div_ceil(STEPS as usize).max(250);
-            while let Some(left) = self.call(index, move |shard| shard.drain(step, within)).await {
-                if left == 0 {
-                    break;
-                }
-                tokio::time::sleep(within / STEPS / self.shards() as u32).await;
+            let tell = |count| {
+                let drain = drain.clone();
+                self.call(index, move |shard| shard.drain(count, &drain))
+            };
+            while tell(STEP).await.is_some_and(|left| left > 0) {
+                // What has to leave the sockets, and whoever asks whether we are ready.
+                tokio::task::yield_now().await;
             }
         }
     }
