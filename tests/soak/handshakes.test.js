@@ -1,0 +1,186 @@
+// Twice as many handshakes as are allowed, on kept connections: those that are let in do not notice, the others are told
+// when to return, and memory stays where it is.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+
+import { Encke } from "../interop/encke.js";
+import { Line, figure, frame, post, quantile, response, unframe, upgrade } from "./crowd.js";
+
+const RATE = Number(process.env.SOAK_HANDSHAKES ?? 500);
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 30);
+const CONNECTIONS = 200;
+/** Sessions that were there before, and what they hear a second. */
+const STANDING = 100;
+const PULSES = 50;
+/** What a run has to settle in before it counts. */
+const WARM_S = 3;
+
+/** A kept connection that asks one thing at a time. */
+class Asking {
+  #answered;
+  #hasEnded = false;
+
+  constructor(address, number) {
+    const ends = () => {
+      this.#hasEnded = true;
+      this.#answered?.(new Error("a kept connection was closed"));
+    };
+    this.line = new Line(address, number, { ends, reads: (bytes) => this.#read(bytes) });
+  }
+
+  #read(bytes) {
+    const found = response(bytes);
+    if (!found) return bytes;
+    this.#answered(JSON.parse(found[1]));
+    return found[2];
+  }
+
+  async ask(messages, path = "/bayeux") {
+    if (this.#hasEnded) throw new Error("a kept connection was not kept");
+    const answered = new Promise((resolve) => (this.#answered = resolve));
+    this.line.write(post(path, messages));
+    const answer = await answered;
+    if (answer instanceof Error) throw answer;
+    return answer;
+  }
+}
+
+/** Opens a session on a WebSocket that calls `hears(data)`. */
+function listen(address, number, hears) {
+  return new Promise((resolve, reject) => {
+    let [isOpen, clientId] = [false];
+    const heard = ({ channel, successful, clientId: id, data }) => {
+      if (channel === "/pulse") return hears(data);
+      if (!successful) return reject(new Error(`${channel} was refused`));
+      if (channel === "/meta/handshake") {
+        clientId = id;
+        return line.write(frame([{ channel: "/meta/subscribe", clientId, subscription: "/pulse" }]));
+      }
+      line.write(frame([{ channel: "/meta/connect", clientId, connectionType: "websocket" }]));
+      resolve(line);
+    };
+    const line = new Line(address, number, {
+      ends: () => reject(new Error("a standing session ended")),
+      reads(bytes) {
+        if (!isOpen) {
+          const end = bytes.indexOf("\r\n\r\n");
+          if (end < 0) return bytes;
+          isOpen = true;
+          bytes = bytes.subarray(end + 4);
+          line.write(frame([{ channel: "/meta/handshake", version: "1.0", supportedConnectionTypes: ["websocket"] }]));
+        }
+        for (let found; (found = unframe(bytes)); bytes = found[2]) if (found[0] === 1) JSON.parse(found[1]).forEach(heard);
+        return bytes;
+      },
+    });
+    line.write(upgrade("/bayeux"));
+  });
+}
+
+const memory = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
+
+/** Calls `does(due)` so often a second for so many seconds, in open loop. */
+async function paced(rate, seconds, does) {
+  const begin = performance.now();
+  const under = new Set();
+  for (let number = 0; number < rate * seconds; ) {
+    const due = Math.min(rate * seconds, Math.floor(((performance.now() - begin) / 1000) * rate) + 1);
+    for (; number < due; number += 1) {
+      const running = does(begin + (number / rate) * 1000, number).finally(() => under.delete(running));
+      under.add(running);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(under);
+}
+
+/** Offers handshakes for a while. What counts begins after a warm-up. */
+async function offer(server, rate, seconds) {
+  const { encke, asking, publisher } = server;
+  const seen = { handshakes: [], publishes: [], deliveries: [], memory: [], accepted: 0, refused: 0, late: 0, waits: [] };
+  const end = performance.now() + (WARM_S + seconds) * 1000;
+  const counts = () => performance.now() > end - seconds * 1000;
+  server.hears = (data) => counts() && seen.deliveries.push(performance.now() - data);
+  const handshake = async (due) => {
+    // The one that has rested longest: none rests so long that it is closed.
+    const free = asking.shift();
+    if (!free) return void (seen.late += 1);
+    await shake(free, due);
+    asking.push(free);
+  };
+  const shake = async (free, due) => {
+    const [reply] = await free.ask([{ channel: "/meta/handshake", version: "1.0", supportedConnectionTypes: ["long-polling"] }]);
+    const answered = performance.now();
+    if (!reply.successful) {
+      assert.equal(reply.advice.reconnect, "handshake", JSON.stringify(reply));
+      assert.ok(reply.advice.interval >= 1000, JSON.stringify(reply));
+      if (counts()) (seen.refused += 1), seen.waits.push(reply.advice.interval);
+      return;
+    }
+    const { clientId } = reply;
+    const replies = await free.ask([
+      { channel: "/meta/subscribe", clientId, subscription: `/own/${clientId}` },
+      { channel: `/own/${clientId}`, clientId, data: 1, id: "p" },
+    ]);
+    assert.ok(replies.some(({ data }) => data === 1), JSON.stringify(replies));
+    if (counts()) {
+      seen.accepted += 1;
+      seen.handshakes.push(answered - due);
+      seen.publishes.push(performance.now() - answered);
+    }
+    await free.ask([{ channel: "/meta/disconnect", clientId }]);
+  };
+  const pulse = async () => void (await publisher.ask(performance.now(), "/channels/pulse"));
+  const sampling = setInterval(() => counts() && seen.memory.push(memory(encke.pid)), 250);
+  await Promise.all([paced(rate, WARM_S + seconds, handshake), paced(PULSES, WARM_S + seconds, pulse)]);
+  clearInterval(sampling);
+  return seen;
+}
+
+test(`${2 * RATE} handshakes a second where ${RATE} are allowed`, { timeout: 300_000 }, async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "encke-handshakes-"));
+  const config = path.join(folder, "encke.toml");
+  writeFileSync(config, `[rights]\nopen = true\n[rates]\nhandshakes = ${RATE}\n`);
+  const encke = await Encke.serve(config, { listen: "127.0.0.1:0", internal: "127.0.0.1:0" });
+  const server = { encke, hears() {} };
+  try {
+    const { address } = encke;
+    server.asking = Array.from({ length: CONNECTIONS }, (_, number) => new Asking(address, number));
+    server.publisher = new Asking(address, 1);
+    const standing = await Promise.all(Array.from({ length: STANDING }, (_, number) => listen(address, number, (data) => server.hears(data))));
+    const before = await offer(server, RATE / 2, SECONDS / 3);
+    const during = await offer(server, 2 * RATE, SECONDS);
+
+    const lines = [];
+    const failures = [];
+    for (const what of ["handshakes", "publishes", "deliveries"]) {
+      for (const [name, share] of [["p50", 0.5], ["p99", 0.99]]) {
+        const [calm, busy] = [before, during].map((seen) => quantile(seen[what], share));
+        lines.push(`${what} ${name}: ${calm.toFixed(2)} ms with half of the rate offered, ${busy.toFixed(2)} ms with twice the rate`);
+        if (busy > 1.5 * calm && busy > calm + 3) failures.push(lines.at(-1));
+      }
+    }
+    const third = Math.floor(during.memory.length / 3);
+    const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    const [early, last] = [mean(during.memory.slice(0, third)), mean(during.memory.slice(-third))];
+    console.log(lines.join("\n"));
+    console.log(`accepted ${(during.accepted / SECONDS).toFixed(0)}/s, refused ${(during.refused / SECONDS).toFixed(0)}/s, told to wait ${Math.min(...during.waits)} to ${Math.max(...during.waits)} ms`);
+    console.log(`memory ${early.toFixed(1)} MB in the first third, ${last.toFixed(1)} MB in the last`);
+    assert.deepEqual([before.refused, before.late, during.late], [0, 0, 0], "what was offered was asked");
+    assert.deepEqual(failures, []);
+    assert.ok(Math.abs(during.accepted / SECONDS - RATE) < RATE / 20, "as many as are allowed are let in");
+    assert.ok(during.refused > 0.9 * RATE * SECONDS, "the others are refused");
+    assert.ok(Math.max(...during.waits) - Math.min(...during.waits) > 5000, "not all are told the same moment");
+    assert.ok(last < 1.05 * early + 1, "memory grows");
+    assert.ok((await figure(encke, "encke_refused_total")) >= during.refused);
+    for (const line of standing) line.end();
+    for (const { line } of [...server.asking, server.publisher]) line.end();
+  } finally {
+    await encke.stop("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
