@@ -95,6 +95,8 @@ struct Ours<'a> {
     since: Option<&'a RawValue>,
     #[serde(borrow)]
     echo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    answered: Option<&'a RawValue>,
 }
 
 impl Request {
@@ -146,6 +148,12 @@ impl Request {
             all.extend(wishes.into_iter().map(|(pattern, wish)| (pattern, since(wish))));
         }
         all
+    }
+
+    /// Up to which of its ids, taken as numbers, a publisher has no question left.
+    pub fn answered(&self) -> Option<u64> {
+        self.ext.as_ref()?;
+        ours(&self.ext()).answered?.get().parse().ok()
     }
 
     /// Whether a publication is for its own publisher too.
@@ -243,6 +251,19 @@ mod tests {
             ("/h", Since::Garbage),
         ] {
             assert_eq!(since[pattern], wish, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_publication_may_say_what_was_answered() {
+        for (ext, answered) in [
+            ("{}", None),
+            (r#"{"encke":{"answered":12}}"#, Some(12)),
+            (r#"{"encke":{"answered":"12"}}"#, None),
+            (r#"{"encke":{"answered":-1}}"#, None),
+        ] {
+            let json = format!(r#"{{"channel":"/a","data":1,"ext":{ext}}}"#);
+            assert_eq!(request(&json).answered(), answered, "{ext}");
         }
     }
 

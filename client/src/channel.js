@@ -40,6 +40,18 @@ export function pattern(name) {
   );
 }
 
+/** Positions of a few dozen histories. */
+const CURSOR = 1_024;
+
+/**
+ * `given` if a subscription can begin there; throws otherwise.
+ * @param {string | undefined} given
+ */
+export function since(given) {
+  if (given === undefined || (typeof given === "string" && given && given.length <= CURSOR)) return given;
+  throw new TypeError('since is "now", "all", or a position or cursor that the server gave');
+}
+
 /**
  * The n + 2 patterns that match a channel of n segments.
  * @param {string} name

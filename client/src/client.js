@@ -1,6 +1,6 @@
 // What a page uses.
 
-import { channel as checkedChannel, pattern as checkedPattern } from "./channel.js";
+import { channel as checkedChannel, pattern as checkedPattern, since as checkedSince } from "./channel.js";
 import { Chooser } from "./chooser.js";
 import { Connection } from "./connection.js";
 import { EnckeError } from "./errors.js";
@@ -29,15 +29,18 @@ import { transports as known } from "./transport/index.js";
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./subscription.js").Handler} Handler */
 /** @typedef {import("./subscription.js").Subscription} Subscription */
+/** @typedef {import("./subscription.js").Page} Page */
 /** @typedef {CustomEvent<{ state: State, transport: string | undefined, reason: string }>} StateEvent */
 /** @typedef {CustomEvent<{ pattern: string, error: EnckeError }>} RefusalEvent */
+/** @typedef {CustomEvent<import("./subscription.js").Recovery>} RecoveryEvent */
 
 /**
  * A client of a Comet server. It connects when it is first used, and stays connected until `disconnect`.
  *
- * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `error` with
- * `detail` `{ pattern, error }` when the server refuses a subscription, which is also written to the console unless a
- * listener calls `preventDefault()`.
+ * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `recovery` with
+ * `{ pattern, recovered, reason }` after each interruption that may have cost messages, and when this client was too
+ * slow: `recovered` says whether every message came nevertheless; `error` with `{ pattern, error }` when the server
+ * refuses a subscription, which is also written to the console unless a listener calls `preventDefault()`.
  */
 export class Encke extends EventTarget {
   #around;
@@ -52,6 +55,8 @@ export class Encke extends EventTarget {
   #ended;
   /** @type {{ resolve: () => void, reject: (error: Error) => void }[]} */
   #connecting = [];
+  /** Whether to connect again when the `disconnect` that is under way has ended. */
+  #again = false;
 
   /** Where the server is. */
   url;
@@ -67,7 +72,11 @@ export class Encke extends EventTarget {
     this.#around = surroundings(options);
     this.#timers = new Timers(this.#around.clock, this.#around.Worker);
     this.#outbox = new Outbox();
-    this.#subscriptions = new Subscriptions(this.#outbox, (pattern, error) => this.#refused(pattern, error));
+    this.#subscriptions = new Subscriptions(this.#outbox, {
+      failed: (pattern, error) => this.#refused(pattern, error),
+      recovered: (recovery) => void this.dispatchEvent(new CustomEvent("recovery", { detail: recovery })),
+      added: () => this.#connection.pump(),
+    });
     const { storage, wall } = this.#around;
     const key = `encke:${new URL(this.url).origin}`;
     const chooser = new Chooser(choice(options.transports, this.#around), { key, storage, wall });
@@ -80,9 +89,9 @@ export class Encke extends EventTarget {
       token: options.token,
       hooks: {
         state: (state, transport, reason) => this.#changed(state, transport, reason),
-        session: () => this.#subscriptions.renew(),
+        session: (keeps) => this.#subscriptions.renew(keeps),
         deliver: (message) => this.#subscriptions.deliver(message),
-        ended: (error) => this.#end(error),
+        ended: (error, mark) => this.#end(error, mark),
       },
     });
   }
@@ -98,6 +107,13 @@ export class Encke extends EventTarget {
    * @overload
    * @param {"error"} type
    * @param {(event: RefusalEvent) => void} listener
+   * @param {boolean | AddEventListenerOptions} [options]
+   * @returns {void}
+   */
+  /**
+   * @overload
+   * @param {"recovery"} type
+   * @param {(event: RecoveryEvent) => void} listener
    * @param {boolean | AddEventListenerOptions} [options]
    * @returns {void}
    */
@@ -135,7 +151,8 @@ export class Encke extends EventTarget {
   connect() {
     this.#ended = undefined;
     this.#use();
-    if (this.state === "connected") return Promise.resolve();
+    this.#again = this.#connection.comeBack();
+    if (this.state === "connected" && !this.#again) return Promise.resolve();
     /** @type {Promise<void>} */
     const connected = new Promise((resolve, reject) => this.#connecting.push({ resolve, reject }));
     // Most callers only want to begin; the state says the rest.
@@ -144,20 +161,21 @@ export class Encke extends EventTarget {
   }
 
   /**
-   * Calls `handler` with `{ data, channel, id, position }` for every message that matches `pattern`. It stays
-   * subscribed over reconnects and new sessions. What a handler throws is reported as an uncaught error and stops
-   * nothing.
+   * Calls `handler` with `{ data, channel, id, position, replayed }` for every message that matches `pattern`. It stays
+   * subscribed over reconnects and new sessions, and hears what it missed where the server keeps it. What a handler
+   * throws is reported as an uncaught error and stops nothing.
    * @param {string} pattern a channel, or one that ends in `*` (one segment) or `**` (one or more)
    * @param {Handler} handler
-   * @param {{ signal?: AbortSignal }} [options] aborting `signal` unsubscribes
+   * @param {{ since?: string, signal?: AbortSignal }} [options] `since` is where to begin: `"now"`, `"all"` that is kept,
+   *   or after a `position` or `cursor`; aborting `signal` unsubscribes
    * @returns {Subscription}
    */
-  subscribe(pattern, handler, { signal } = {}) {
+  subscribe(pattern, handler, { since, signal } = {}) {
     if (typeof handler !== "function") throw new TypeError("subscribe(pattern, handler) needs a function");
     const checked = checkedPattern(pattern);
+    const begin = checkedSince(since);
     this.#use();
-    const subscription = this.#subscriptions.add(checked, handler, signal);
-    this.#connection.pump();
+    const subscription = this.#subscriptions.add(checked, handler, { since: begin, signal });
     const unsubscribe = subscription.unsubscribe.bind(subscription);
     subscription.unsubscribe = () => {
       const left = unsubscribe();
@@ -168,19 +186,34 @@ export class Encke extends EventTarget {
   }
 
   /**
-   * Publishes `data`, any JSON value, as it is at the moment of the call. What cannot be sent now waits until it can.
-   * The promise is fulfilled when the server has acknowledged the message, and rejected with an `EnckeError` otherwise.
+   * Publishes `data`, any JSON value, as it is at the moment of the call. What cannot be sent now waits until it can, and
+   * what is not answered is sent again; Encke delivers it once. The promise is fulfilled when the server has
+   * acknowledged the message, with its place in the history if there is one, and rejected with an `EnckeError` otherwise.
    * @param {string} channel
    * @param {unknown} data
-   * @param {{ signal?: AbortSignal }} [options] aborting `signal` takes the message back while it waits
-   * @returns {Promise<void>}
+   * @param {{ echo?: boolean, signal?: AbortSignal }} [options] with `echo: false` this client does not hear it, even if
+   *   it listens; aborting `signal` takes the message back while it is not on its way
+   * @returns {Promise<{ position: string | undefined }>}
    */
-  async publish(channel, data, { signal } = {}) {
+  async publish(channel, data, { echo, signal } = {}) {
     const checked = checkedChannel(channel);
     this.#use();
-    const acknowledged = this.#outbox.publish(checked, data, signal);
+    const acknowledged = this.#outbox.publish(checked, data, { echo, signal });
     this.#connection.pump();
     return acknowledged;
+  }
+
+  /**
+   * A page of what the server keeps of the channels that match `pattern`: the newest messages, or those after `since`.
+   * @param {string} pattern
+   * @param {{ since?: string, limit?: number, signal?: AbortSignal }} [options]
+   * @returns {Promise<Page>}
+   */
+  async history(pattern, { since, limit, signal } = {}) {
+    const checked = checkedPattern(pattern);
+    const begin = checkedSince(since);
+    this.#use();
+    return this.#subscriptions.history(checked, { since: begin, limit, signal });
   }
 
   /**
@@ -196,11 +229,12 @@ export class Encke extends EventTarget {
    * The messages that match `pattern`, for `for await`, from the moment the loop begins. A loop that falls more than
    * `buffer` (1,000) messages behind ends with an `EnckeError` (`overflow`); leaving the loop unsubscribes.
    * @param {string} pattern
-   * @param {{ signal?: AbortSignal, buffer?: number }} [options]
+   * @param {{ since?: string, signal?: AbortSignal, buffer?: number }} [options]
    */
   messages(pattern, options = {}) {
     const checked = checkedPattern(pattern);
-    return messages((handler) => this.subscribe(checked, handler), options);
+    const since = checkedSince(options.since);
+    return messages((handler) => this.subscribe(checked, handler, { since }), options);
   }
 
   /**
@@ -208,6 +242,7 @@ export class Encke extends EventTarget {
    * @returns {Promise<void>}
    */
   async disconnect() {
+    this.#again = false;
     if (this.#connection.running) return this.#connection.disconnect();
     this.#ended ??= new EnckeError("disconnected", "the client is disconnected: disconnect() was called");
   }
@@ -248,14 +283,21 @@ export class Encke extends EventTarget {
       for (const { resolve } of this.#connecting.splice(0)) resolve();
     }
     this.dispatchEvent(new CustomEvent("state", { detail: { state, transport, reason } }));
+    if (state !== "disconnected" || !this.#again) return;
+    this.#again = false;
+    this.#use();
   }
 
-  /** @param {EnckeError} error */
-  #end(error) {
-    this.#ended = error;
-    this.#subscriptions.clear(error);
+  /**
+   * @param {EnckeError} error
+   * @param {number} mark
+   */
+  #end(error, mark) {
+    this.#subscriptions.clear(error, mark);
     this.#stopWatching();
     this.#timers.stop();
+    if (this.#again) return;
+    this.#ended = error;
     for (const { reject } of this.#connecting.splice(0)) reject(error);
   }
 

@@ -1,30 +1,25 @@
-// The session with the server: handshake, the cycle of connects, advice, and what follows a failure.
+// The life of the client: handshake, the cycle of connects, advice, and what follows a failure. What is said in it is
+// `session.js`.
 
 import { NO_ADVICE, heed } from "./advice.js";
 import { EnckeError, refusal } from "./errors.js";
 import { Line } from "./line.js";
 import { isUnknownSession } from "./outbox.js";
-import { farewell } from "./page.js";
 import { Patience, Slept } from "./patience.js";
 import { delay } from "./retry.js";
+import { NETWORK_MS, Session, SessionUnknown } from "./session.js";
 import { askForToken } from "./token.js";
 import { TransportError } from "./transport/error.js";
-
-/** For every answer, a connect's own holding aside (`maxNetworkDelay` of other clients). */
-const NETWORK_MS = 10_000;
 
 /** @typedef {"idle" | "connecting" | "connected" | "waiting" | "disconnected"} State */
 
 /**
  * @typedef {object} Hooks
  * @property {(state: State, transport: string | undefined, reason: string) => void} state
- * @property {() => void} session a new one began: nothing is subscribed
+ * @property {(keeps: boolean) => void} session a new one began: nothing is subscribed; whether its server keeps histories
  * @property {(message: Record<string, any>) => void} deliver
- * @property {(error: EnckeError) => void} ended
+ * @property {(error: EnckeError, mark: number) => void} ended what is newer than `mark` belongs to the next run
  */
-
-/** The server does not know the session, and a handshake may begin another one. */
-class SessionUnknown extends EnckeError {}
 
 export class Connection {
   #url;
@@ -36,10 +31,9 @@ export class Connection {
   #token;
   #hooks;
   #patience;
+  #session;
   /** The run in progress; what belongs to an earlier one ends by itself. @type {object | undefined} */
   #run;
-  /** @type {string | undefined} */
-  #clientId;
   #advice = NO_ADVICE;
   /** Whether the last connect on this carrier was answered well: the next may be held. */
   #steady = false;
@@ -47,14 +41,11 @@ export class Connection {
   #settled = false;
   #tries = 0;
   #notBefore = 0;
-  #sends = 0;
-  #batches = 0;
-  #pumping = false;
   #hidden = false;
   /** @type {Promise<void> | undefined} */
   #leaving;
-  /** @type {string | undefined} */
-  #connectId;
+  /** What is newer than this id is for the run after the one that is being left. @type {number | undefined} */
+  #mark;
   /** The transport of the last event. @type {string | undefined} */
   #said;
 
@@ -81,8 +72,12 @@ export class Connection {
     this.#hooks = hooks;
     this.#patience = new Patience(timers);
     this.#line = new Line(url, around, timers, chooser, this.#patience);
-    this.#line.onmessages = (messages) => this.#hear(messages);
     this.#line.onlost = (error) => this.#lose(error);
+    this.#session = new Session(this.#line, outbox, this.#patience, {
+      running: () => this.running,
+      deliver: hooks.deliver,
+      advised: (advice) => this.#advised(advice),
+    });
   }
 
   get running() {
@@ -108,39 +103,41 @@ export class Connection {
 
   /** Sends what waits, at the end of this turn of the event loop. */
   pump() {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    queueMicrotask(() => {
-      this.#pumping = false;
-      this.#send();
-    });
+    this.#session.pump();
   }
 
   /** @param {() => void} run what it publishes is sent after it, and together */
   batch(run) {
-    this.#batches++;
-    try {
-      run();
-    } finally {
-      this.#batches--;
-      this.pump();
-    }
+    this.#session.batch(run);
   }
 
   /** Sends what waits, tells the server, and ends. */
   disconnect() {
     const run = this.#run;
     if (!run) return Promise.resolve();
+    this.#mark = undefined;
     // Not before it is known that the client is leaving.
     return (this.#leaving ??= Promise.resolve().then(() => this.#leave(run)));
+  }
+
+  /**
+   * While a `disconnect` is under way: what is newer than this moment stays for the next run, which whoever asked has
+   * to `start` when this one has ended.
+   * @returns {boolean} whether one is
+   */
+  comeBack() {
+    if (!this.#leaving) return false;
+    this.#mark ??= this.#outbox.nextId();
+    return true;
   }
 
   /** @param {object} run */
   async #leave(run) {
     const late = (/** @type {Error} */ error) => this.#patience.refuse("drained", error);
     try {
-      if (this.#clientId && this.#outbox.size > 0) await this.#patience.expect("drained", NETWORK_MS, "the rest", late);
-      if (this.#clientId && this.#line.carrier?.open) await this.#ask("/meta/disconnect", {}, NETWORK_MS);
+      const { known } = this.#session;
+      if (known && this.#outbox.size > 0) await this.#patience.expect("drained", NETWORK_MS, "the rest", late);
+      if (this.#session.known && this.#line.carrier?.open) await this.#session.disconnect();
     } catch {
       // The session ends by its grace.
     }
@@ -167,13 +164,8 @@ export class Connection {
   /** The page goes. If it comes back, it begins anew. */
   hide() {
     this.#hidden = true;
-    const carrier = this.#line.carrier;
-    if (this.#clientId && carrier) {
-      const { message } = this.#message("/meta/disconnect", {});
-      farewell(this.#around, this.#url, JSON.stringify([message]), carrier.type);
-    }
-    this.#clientId = undefined;
-    this.#line.drop(carrier, new TransportError("the page was hidden"), false);
+    this.#session.farewell(this.#around, this.#url);
+    this.#line.drop(this.#line.carrier, new TransportError("the page was hidden"), false);
   }
 
   /** @param {object} run */
@@ -192,31 +184,23 @@ export class Connection {
       await this.#line.open();
       this.pump();
     }
-    if (!this.#clientId) await this.#handshake();
-    if (this.#line.carrier && this.#clientId) await this.#connect();
+    if (!this.#session.known) await this.#handshake();
+    if (this.#line.carrier && this.#session.known) await this.#connect();
   }
 
   async #handshake() {
     const token = await askForToken(this.#token, this.#patience);
-    const fields = {
-      version: "1.0",
-      minimumVersion: "1.0",
-      supportedConnectionTypes: this.#chooser.names,
-      ...(token === undefined ? {} : { ext: { encke: { token } } }),
-    };
-    const reply = await this.#ask("/meta/handshake", fields, NETWORK_MS);
+    const reply = await this.#session.handshake(this.#chooser.names, token);
     if (reply.advice) this.#advice = heed(reply.advice);
     if (reply.successful !== true) {
       const refused = refusal(reply, "the handshake");
       if (this.#advice.reconnect === "none") return this.#end(refused.message, refused);
       throw refused;
     }
-    if (typeof reply.clientId !== "string") throw new TransportError("the server shook hands without a clientId");
-    this.#clientId = reply.clientId;
     this.#settled = false;
     this.#steady = false;
     this.#chooser.offered(reply.supportedConnectionTypes);
-    this.#hooks.session();
+    this.#hooks.session(reply.ext?.encke !== undefined);
     const { carrier } = this.#line;
     if (carrier && !this.#chooser.speaks(carrier.type)) {
       this.#line.drop(carrier, new TransportError(`the server does not speak ${carrier.type}`), false);
@@ -229,7 +213,7 @@ export class Connection {
     // Held at once, a first connect would leave the page for 30 s without knowing whether it is connected.
     const held = this.#steady ? this.#advice.timeout : 0;
     const fields = { connectionType: type, ...(this.#steady ? {} : { advice: { timeout: 0 } }) };
-    const reply = await this.#ask("/meta/connect", fields, held + NETWORK_MS);
+    const reply = await this.#session.connect(fields, held);
     if (reply.advice) this.#advice = heed(reply.advice);
     const { reconnect, interval } = this.#advice;
     this.#notBefore = this.#timers.now() + interval;
@@ -250,7 +234,7 @@ export class Connection {
     const wait = reply.successful === true ? interval : Math.max(interval, delay(++this.#tries, this.#around.random));
     if (wait > 0) await this.#patience.pause(wait);
     const { carrier } = this.#line;
-    if (carrier && carrier.type === type && this.#sends === 0 && this.#chooser.hasBetterThan(type)) {
+    if (carrier && carrier.type === type && this.#session.idle && this.#chooser.hasBetterThan(type)) {
       this.#line.drop(carrier, new TransportError(`${type} gives way to a better transport`), false);
       this.#say("connecting", "a better transport may work again");
     }
@@ -280,9 +264,8 @@ export class Connection {
 
   /** @param {string} why */
   #forget(why) {
-    this.#clientId = undefined;
     this.#steady = false;
-    return new SessionUnknown("transport", why);
+    return this.#session.forget(why);
   }
 
   /**
@@ -294,44 +277,21 @@ export class Connection {
     // The server answers a disconnect by telling the held connect not to come back.
     const reason = this.#leaving ? "disconnect() was called" : why;
     const error = refused ?? new EnckeError("disconnected", `the client is disconnected: ${reason}`);
-    this.#run = undefined;
-    this.#leaving = undefined;
-    this.#clientId = undefined;
+    const mark = this.#mark ?? Infinity;
+    this.#run = this.#leaving = this.#mark = undefined;
+    this.#session.forget(reason);
     this.#advice = NO_ADVICE;
     this.#tries = this.#notBefore = 0;
-    this.#outbox.clear(error);
+    this.#outbox.clear(error, mark);
     this.#line.drop(this.#line.carrier, error, false);
     this.#patience.fail(error);
-    this.#hooks.ended(error);
+    this.#hooks.ended(error, mark);
     this.#say("disconnected", reason);
   }
 
-  /** @param {Record<string, any>[]} messages */
-  #hear(messages) {
-    let unknown = false;
-    for (const message of messages) {
-      if (!this.#run) return; // a handler has ended it
-      if (typeof message.successful === "boolean") unknown = this.#hearReply(message) || unknown;
-      else if (!message.channel.startsWith("/meta/")) this.#hooks.deliver(message);
-    }
-    if (unknown && this.#clientId) {
-      this.#patience.refuse(this.#connectId, this.#forget("the server does not know the session any more"));
-    }
-    if (this.#outbox.size === 0) this.#patience.settle("drained", undefined);
-  }
-
-  /**
-   * @param {Record<string, any>} reply
-   * @returns {boolean} whether it says that the session is no more
-   */
-  #hearReply(reply) {
-    if (this.#patience.settle(String(reply.id), reply)) return false;
-    // To a connect or handshake that nobody awaits any more: of another session, perhaps.
-    if (reply.channel === "/meta/connect" || reply.channel === "/meta/handshake") return false;
-    const unknown = this.#outbox.answer(reply);
-    if (unknown !== undefined) return unknown === this.#clientId;
-    if (!reply.advice) return false;
-    this.#advice = heed(reply.advice);
+  /** @param {Record<string, any>} advice */
+  #advised(advice) {
+    this.#advice = heed(advice);
     if (this.#advice.reconnect === "none") this.#end("the server said not to come back");
     return this.#advice.reconnect === "handshake";
   }
@@ -340,50 +300,6 @@ export class Connection {
   #lose(error) {
     this.#steady = false;
     this.#outbox.lost(error.message);
-  }
-
-  /**
-   * @param {string} channel
-   * @param {Record<string, unknown>} fields
-   * @param {number} ms
-   * @returns {Promise<Record<string, any>>}
-   */
-  #ask(channel, fields, ms) {
-    const { carrier } = this.#line;
-    if (!carrier) throw new TransportError("the connection is lost");
-    const { id, message } = this.#message(channel, fields);
-    if (channel === "/meta/connect") this.#connectId = id;
-    const late = (/** @type {TransportError} */ error) => this.#line.drop(carrier, error, true);
-    const reply = this.#patience.expect(id, ms, `the answer to ${channel}`, late);
-    this.#line.write(JSON.stringify([message]));
-    return reply;
-  }
-
-  /**
-   * @param {string} channel
-   * @param {Record<string, unknown>} fields
-   */
-  #message(channel, fields) {
-    const id = String(this.#outbox.nextId());
-    const session = this.#clientId ? { clientId: this.#clientId } : {};
-    return { id, message: { channel, id, ...session, ...fields } };
-  }
-
-  #send() {
-    const carrier = this.#line.carrier;
-    if (!carrier?.open || !this.#clientId || this.#batches > 0) return;
-    while (this.#sends < carrier.limits.sends && this.#outbox.hasWaiting && this.#line.carrier === carrier) {
-      let cancel = () => {};
-      const batch = this.#outbox.take(carrier.limits, this.#clientId, () => {
-        cancel();
-        this.#sends--;
-        this.pump();
-      });
-      if (!batch) continue;
-      this.#sends++;
-      cancel = this.#patience.watch(NETWORK_MS, "the answer to a batch", (error) => this.#line.drop(carrier, error, true));
-      this.#line.write(batch.text);
-    }
   }
 
   /**

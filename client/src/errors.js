@@ -9,7 +9,8 @@
  * - `too_large`: the message is larger than the server (64 KiB) or the transport takes;
  * - `outbox_full`: too much waits to be sent (see `Outbox`);
  * - `refused`: the server said no; `reply` is what it said;
- * - `unanswered`: it was sent, and the connection was lost before the answer: it may have arrived or not;
+ * - `unanswered`: it was sent to a server that is not Encke, and the connection was lost before the answer: it may
+ *   have arrived or not;
  * - `disconnected`: the client has left, or was told to;
  * - `overflow`: a `for await` loop fell too far behind;
  * - `transport`: a connection could not be made, or was lost.

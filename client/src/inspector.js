@@ -121,7 +121,7 @@ export function openInspector(document, comet, closed) {
     const bytes = utf8(JSON.stringify(message));
     const cells = [
       element("time", { textContent: clock(when) }),
-      element("b", { className: outgoing ? "out" : "in", textContent: outgoing ? "sent" : "received" }),
+      element("b", { className: outgoing ? "out" : "in", textContent: outgoing ? "sent" : arrival(message) }),
       element("span", { className: "transport", textContent: transport }),
       element("span", { className: "channel", textContent: channel }),
       element("span", { className: "bytes", textContent: `${bytes} B` }),
@@ -135,7 +135,7 @@ export function openInspector(document, comet, closed) {
     });
     const item = element("li", {}, [details]);
     item.dataset.text = `${channel} ${json}`.toLowerCase();
-    if (message.successful === false) item.className = "refused";
+    if (message.successful === false || channel === "/meta/gap" || isLoss(message)) item.className = "refused";
     hide(item);
     return item;
   }
@@ -173,11 +173,26 @@ export function openInspector(document, comet, closed) {
   }
 }
 
+/** @param {any} message */
+function arrival({ channel, ext }) {
+  return channel === "/meta/gap" ? "gap" : ext?.encke?.subscription ? "replayed" : "received";
+}
+
+/** Whether it says that some subscription could not have everything. @param {any} message */
+function isLoss({ ext }) {
+  return Object.values(ext?.encke?.recovery ?? {}).some((one) => one?.recovered === false);
+}
+
 /** Without what would let a reader of the screen act as the session. @param {any} message */
 function mask(message) {
   const masked = { ...message };
   if (typeof masked.clientId === "string") masked.clientId = `${masked.clientId.slice(0, 4)}…`;
-  if (masked.ext?.encke?.token) masked.ext = { ...masked.ext, encke: { ...masked.ext.encke, token: "…" } };
+  const ours = masked.ext?.encke;
+  if (ours) {
+    const hidden = { ...ours };
+    for (const secret of ["token", "publisher"]) if (secret in hidden) hidden[secret] = "…";
+    masked.ext = { ...masked.ext, encke: hidden };
+  }
   return masked;
 }
 

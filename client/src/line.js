@@ -14,6 +14,7 @@ const OPEN_MS = 5_000;
  * @property {string} type
  * @property {import("./transport/index.js").Transport} transport
  * @property {import("./transport/index.js").Limits} limits
+ * @property {boolean} polls
  * @property {boolean} open
  * @property {number} born when it was open
  * @property {boolean} answered
@@ -62,10 +63,10 @@ export class Line {
   async open() {
     const Transport = this.#chooser.next();
     if (!Transport) throw new TransportError("no transport can be used here");
-    const { type, limits } = Transport;
+    const { type, limits, polls } = Transport;
     const transport = new Transport(this.#url, this.#around);
     /** @type {Carrier} */
-    const carrier = { type, limits, transport, open: false, born: this.#timers.now(), answered: false };
+    const carrier = { type, limits, polls, transport, open: false, born: this.#timers.now(), answered: false };
     this.#carrier = carrier;
     const fail = (/** @type {Error} */ error) => this.drop(carrier, error, true);
     transport.onmessage = (messages) => this.#hear(carrier, messages);

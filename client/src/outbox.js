@@ -1,8 +1,9 @@
 // What waits to be sent, and what was sent and waits for its answer.
 //
-// Bounds: 20,000 messages or 16 MiB that wait; one more is refused with `outbox_full`. What was not sent yet survives
-// the loss of a connection. What was sent and not answered is rejected with `unanswered`, because to send it again
-// could deliver it twice; only subscriptions are repeated, since a second one changes nothing.
+// Bounds: 20,000 messages or 16 MiB; one more is refused with `outbox_full`. What is not answered survives the loss of
+// a connection and of a session, and is sent again before anything newer, under the same id. Encke takes a repeat for
+// what it is, within a window: so no more than that is unanswered at a time. Another server would deliver it twice, so
+// there it is rejected with `unanswered`; only what changes nothing the second time is repeated.
 
 import { EnckeError, refusal } from "./errors.js";
 import { utf8 } from "./transport/error.js";
@@ -11,16 +12,26 @@ const MESSAGES = 20_000;
 const BYTES = 16 * 1024 * 1024;
 /** The server's limits of a message. */
 const MESSAGE_BYTES = 64 * 1024;
+/** Of a publication, at most, without its channel and data. */
+const ENVELOPE = 200;
 const DEPTH = 128;
+/** Publications of one publisher whose repeats the server knows. */
+const WINDOW = 256;
+/** Sessions that may end under one message before that is its answer. */
+const SESSIONS = 8;
 
 /**
  * @typedef {object} Entry
  * @property {number} id
  * @property {string} channel
  * @property {string} rest the fields after `clientId`, from the comma
+ * @property {(answered?: number) => string} ext the field `ext`, with a comma, as it is at the moment of sending
  * @property {number} bytes
- * @property {boolean} meta
- * @property {boolean} again was sent to a session that the server did not know
+ * @property {"publication" | "meta" | "call"} kind
+ * @property {boolean} first goes before what waited already
+ * @property {number} unknown sessions that ended under it
+ * @property {boolean} sent may have arrived
+ * @property {AbortSignal} [signal]
  * @property {Batch | undefined} batch
  * @property {(reply: Record<string, any>) => void} resolve
  * @property {(error: Error) => void} reject
@@ -38,13 +49,29 @@ export class Outbox {
   #bytes = 0;
   #ids = 0;
 
+  /** How many may be unanswered. */
+  #window = Infinity;
+
   /** Messages that wait or are unanswered. */
   get size() {
     return this.#waiting.length + this.#sent.size;
   }
 
-  get hasWaiting() {
-    return this.#waiting.length > 0;
+  /** Whether something waits that may be sent now. */
+  get isReady() {
+    return this.#waiting.length > 0 && this.#sent.size < this.#window;
+  }
+
+  /**
+   * A session begins.
+   * @param {boolean} once whether its server knows repeated publications
+   */
+  begin(once) {
+    this.#window = once ? WINDOW : Infinity;
+    if (once) return;
+    const doubtful = this.#waiting.filter(({ sent, kind }) => sent && kind === "publication");
+    this.#waiting = this.#waiting.filter((entry) => !doubtful.includes(entry));
+    for (const entry of doubtful) this.#doubt(entry, "and the session is with another server now");
   }
 
   /** An id that no other message of this client has. */
@@ -56,13 +83,40 @@ export class Outbox {
    * Adds a publication; the promise is that of its acknowledgement.
    * @param {string} channel
    * @param {unknown} data
-   * @param {AbortSignal} [signal] takes it back while it has not been sent
-   * @returns {Promise<void>}
+   * @param {{ echo?: boolean, signal?: AbortSignal }} [options] `signal` takes it back while it is not on its way
+   * @returns {Promise<{ position: string | undefined }>}
    */
-  publish(channel, data, signal) {
-    const json = encode(data);
-    const rest = `,"data":${json}}`;
-    const bytes = utf8(json) + channel.length + 80;
+  async publish(channel, data, { echo, signal } = {}) {
+    const muted = echo === false ? ['"echo":false'] : [];
+    const ext = (/** @type {number | undefined} */ answered) => {
+      const ours = answered === undefined ? muted : [...muted, `"answered":${answered}`];
+      return ours.length > 0 ? `,"ext":{"encke":{${ours}}}` : "";
+    };
+    const reply = await this.#add(channel, `,"data":${encode(data)}`, "publication", signal, ext);
+    return { position: reply.ext?.encke?.position };
+  }
+
+  /**
+   * Adds a question to a service of the server; the promise is that of the answer.
+   * @param {string} channel
+   * @param {unknown} data
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<any>}
+   */
+  async call(channel, data, signal) {
+    return (await this.#add(channel, `,"data":${encode(data)}`, "call", signal)).data;
+  }
+
+  /**
+   * @param {string} channel
+   * @param {string} rest
+   * @param {"publication" | "call"} kind
+   * @param {AbortSignal} [signal]
+   * @param {Entry["ext"]} [ext]
+   * @returns {Promise<Record<string, any>>}
+   */
+  #add(channel, rest, kind, signal, ext = () => "") {
+    const bytes = utf8(rest) + channel.length + ENVELOPE;
     if (bytes > MESSAGE_BYTES) {
       const error = `the message for ${channel} has ${bytes} bytes with its envelope, and the limit is ${MESSAGE_BYTES}`;
       return Promise.reject(new EnckeError("too_large", error));
@@ -73,12 +127,14 @@ export class Outbox {
     }
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const entry = this.#entry(channel, rest, bytes, false, () => resolve(), reject);
+      const entry = this.#entry(channel, rest, bytes, kind, resolve, reject);
+      entry.ext = ext;
       this.#waiting.push(entry);
       if (!signal) return;
+      entry.signal = signal;
       const abort = () => {
         const place = this.#waiting.indexOf(entry);
-        if (place < 0) return;
+        if (place < 0) return; // what is on its way may still be answered
         this.#waiting.splice(place, 1);
         this.#settle(entry).reject(signal.reason);
       };
@@ -96,18 +152,22 @@ export class Outbox {
    * @param {string} pattern
    * @param {(reply: Record<string, any>) => void} resolve
    * @param {(error: Error) => void} reject
+   * @param {{ first?: boolean, ext?: () => string }} [options]
    */
-  meta(channel, pattern, resolve, reject) {
-    const rest = `,"subscription":${JSON.stringify(pattern)}}`;
+  meta(channel, pattern, resolve, reject, { first = false, ext } = {}) {
+    const rest = `,"subscription":${JSON.stringify(pattern)}`;
     const before = this.#asking.get(rest);
     const place = before ? this.#waiting.indexOf(before) : -1;
     if (before && place >= 0) {
       this.#waiting.splice(place, 1);
       this.#void(before);
     }
-    const entry = this.#entry(channel, rest, rest.length + 100, true, resolve, reject);
+    const entry = this.#entry(channel, rest, rest.length + 100, "meta", resolve, reject);
+    entry.first = first;
+    if (ext) entry.ext = ext;
     this.#asking.set(rest, entry);
     this.#waiting.push(entry);
+    if (first) this.#sort();
   }
 
   /**
@@ -123,10 +183,14 @@ export class Outbox {
     const batch = { left: 0, text: "", clientId, done };
     let size = 2;
     let taken = 0;
-    for (; taken < this.#waiting.length && texts.length < limits.messages; taken++) {
+    let answered = this.#window < Infinity ? this.#answered() : undefined;
+    // A share of the window, so that the next are on their way before the first are answered.
+    const most = Math.min(limits.messages, Math.ceil(this.#window / limits.sends), this.#window - this.#sent.size);
+    for (; taken < this.#waiting.length && texts.length < most; taken++) {
       const entry = this.#waiting[taken];
-      const { channel, id, rest } = entry;
-      const text = `{"channel":${JSON.stringify(channel)},"id":"${id}","clientId":${JSON.stringify(clientId)}${rest}`;
+      const { channel, id, rest, ext, kind } = entry;
+      const own = ext(kind === "publication" ? answered : undefined);
+      const text = `{"channel":"${channel}","id":"${id}","clientId":${JSON.stringify(clientId)}${rest}${own}}`;
       const measured = limits.measure(text) + 3;
       if (size + measured > limits.size && texts.length === 0) {
         const error = `the message for ${channel} is too large for this transport: ${measured} of ${limits.size}`;
@@ -134,10 +198,12 @@ export class Outbox {
         continue;
       }
       if (size + measured > limits.size) break;
+      if (kind === "publication") answered = undefined; // said once in a batch
       size += measured;
       texts.push(text);
       batch.left++;
       entry.batch = batch;
+      entry.sent = true;
       this.#sent.set(String(id), entry);
     }
     this.#waiting.splice(0, taken);
@@ -154,18 +220,21 @@ export class Outbox {
   answer(reply) {
     const entry = this.#sent.get(String(reply.id));
     if (!entry) return undefined;
+    // Services acknowledge a question as a publication, and answer it after that.
+    const isReceipt = entry.kind === "call" && reply.successful === true && reply.data === undefined;
+    if (isReceipt && this.#window < Infinity) return undefined;
     this.#sent.delete(String(reply.id));
-    if (isUnknownSession(reply) && !entry.again) {
+    if (isUnknownSession(reply) && ++entry.unknown < SESSIONS) {
       const clientId = entry.batch?.clientId;
-      entry.again = true;
+      entry.sent = false;
       this.#leaveBatch(entry);
       this.#waiting.push(entry);
-      this.#waiting.sort((one, other) => one.id - other.id);
+      this.#sort();
       return clientId;
     }
     this.#settle(entry);
-    if (reply.successful === true) entry.resolve(reply);
-    else entry.reject(refusal(reply, describe(entry)));
+    if (reply.successful === true && !isReceipt) entry.resolve(reply);
+    else entry.reject(refusal(isReceipt ? { error: "there is no such service" } : reply, describe(entry)));
     return undefined;
   }
 
@@ -176,59 +245,79 @@ export class Outbox {
   lost(why) {
     for (const entry of [...this.#sent.values()]) {
       this.#sent.delete(String(entry.id));
-      if (entry.meta) {
+      if (entry.signal?.aborted) {
+        this.#settle(entry).reject(entry.signal.reason);
+      } else if (entry.kind === "publication" && this.#window === Infinity) {
+        this.#doubt(entry, `(${why})`);
+      } else {
         this.#leaveBatch(entry);
         this.#waiting.push(entry);
-        continue;
       }
-      const error = `the connection was lost (${why}) before the server answered ${describe(entry)}: it may have arrived`;
-      this.#settle(entry).reject(new EnckeError("unanswered", error));
     }
-    this.#waiting.sort((one, other) => one.id - other.id);
+    this.#sort();
   }
 
   /** A new session begins: what the old one was asked about its subscriptions is void. */
   forgetMeta() {
-    const isMeta = (/** @type {Entry} */ { meta }) => meta;
+    const isMeta = (/** @type {Entry} */ { kind }) => kind === "meta";
     const ended = [...this.#sent.values(), ...this.#waiting].filter(isMeta);
-    this.#waiting = this.#waiting.filter(({ meta }) => !meta);
+    this.#waiting = this.#waiting.filter((entry) => !isMeta(entry));
     for (const entry of ended) {
       this.#sent.delete(String(entry.id));
       this.#void(entry);
     }
   }
 
-  /** Puts everything that was added since `mark` (an id) before what waited already. @param {number} mark */
-  advance(mark) {
-    const isNew = (/** @type {Entry} */ { id }) => id > mark;
-    this.#waiting = [...this.#waiting.filter(isNew), ...this.#waiting.filter((entry) => !isNew(entry))];
-  }
-
-  /** The newest id. */
-  get mark() {
-    return this.#ids;
-  }
-
-  /** Gives everything up. @param {Error} error */
-  clear(error) {
-    const all = [...this.#sent.values(), ...this.#waiting];
-    this.#sent.clear();
-    this.#waiting = [];
-    for (const entry of all) this.#settle(entry).reject(error);
+  /**
+   * Gives every publication up that is not newer than `mark`.
+   * @param {Error} error
+   * @param {number} mark
+   */
+  clear(error, mark = Infinity) {
+    const ended = (/** @type {Entry} */ { kind, id }) => kind !== "meta" && id <= mark;
+    const all = [...this.#sent.values(), ...this.#waiting].filter(ended);
+    this.#waiting = this.#waiting.filter((entry) => !ended(entry));
+    for (const entry of all) {
+      this.#sent.delete(String(entry.id));
+      this.#settle(entry).reject(error);
+    }
   }
 
   /**
    * @param {string} channel
    * @param {string} rest
    * @param {number} bytes
-   * @param {boolean} meta
+   * @param {"publication" | "meta" | "call"} kind
    * @param {(reply: Record<string, any>) => void} resolve
    * @param {(error: Error) => void} reject
    * @returns {Entry}
    */
-  #entry(channel, rest, bytes, meta, resolve, reject) {
+  #entry(channel, rest, bytes, kind, resolve, reject) {
     this.#bytes += bytes;
-    return { id: this.nextId(), channel, rest, bytes, meta, again: false, batch: undefined, resolve, reject };
+    const fresh = { first: false, unknown: 0, sent: false, batch: undefined, ext: () => "" };
+    return { id: this.nextId(), channel, rest, bytes, kind, ...fresh, resolve, reject };
+  }
+
+  /**
+   * Up to which id every publication is settled: copies of those that are still on their way, on connections that were
+   * lost, are then known to be copies however late they come.
+   */
+  #answered() {
+    const waits = this.#waiting.find(({ first }) => !first)?.id ?? this.#ids;
+    return Math.min(waits, ...[...this.#sent.values()].map(({ id }) => id)) - 1;
+  }
+
+  #sort() {
+    this.#waiting.sort((one, other) => Number(other.first) - Number(one.first) || one.id - other.id);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {string} why
+   */
+  #doubt(entry, why) {
+    const error = `the connection was lost ${why} before the server answered ${describe(entry)}: it may have arrived`;
+    this.#settle(entry).reject(new EnckeError("unanswered", error));
   }
 
   /** A subscribe or unsubscribe that no answer is awaited of. @param {Entry} entry */
@@ -265,7 +354,7 @@ export function isUnknownSession(reply) {
 /** @param {Entry} entry */
 function describe({ channel, rest }) {
   if (!channel.startsWith("/meta/")) return `a message for ${channel}`;
-  return `to ${channel.slice("/meta/".length)} ${rest.slice(',"subscription":'.length, -1)}`;
+  return `to ${channel.slice("/meta/".length)} ${rest.slice(',"subscription":'.length)}`;
 }
 
 /** @param {unknown} data */

@@ -108,7 +108,8 @@ export class Patience {
         return set(WAKING_MS, () => late(new Slept(`the page was asleep: ${what} has been awaited for ${slept} s`)));
       }
       if (this.heard > start && now - this.heard < ms && now - start < BUSY_MS) {
-        return set(Math.min(ms, BUSY_MS) - (now - this.heard), ring);
+        // A difference of such numbers can be too small to change the time that it is added to.
+        return set(Math.max(1, Math.min(ms, BUSY_MS) - (now - this.heard)), ring);
       }
       late(new TransportError(`${what} did not come within ${Math.round((now - start) / 100) / 10} s`));
     };

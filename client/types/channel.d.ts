@@ -9,6 +9,11 @@ export function channel(name: string): string;
  */
 export function pattern(name: string): string;
 /**
+ * `given` if a subscription can begin there; throws otherwise.
+ * @param {string | undefined} given
+ */
+export function since(given: string | undefined): string | undefined;
+/**
  * The n + 2 patterns that match a channel of n segments.
  * @param {string} name
  * @returns {string[]}

@@ -13,14 +13,17 @@
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./subscription.js").Handler} Handler */
 /** @typedef {import("./subscription.js").Subscription} Subscription */
+/** @typedef {import("./subscription.js").Page} Page */
 /** @typedef {CustomEvent<{ state: State, transport: string | undefined, reason: string }>} StateEvent */
 /** @typedef {CustomEvent<{ pattern: string, error: EnckeError }>} RefusalEvent */
+/** @typedef {CustomEvent<import("./subscription.js").Recovery>} RecoveryEvent */
 /**
  * A client of a Comet server. It connects when it is first used, and stays connected until `disconnect`.
  *
- * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `error` with
- * `detail` `{ pattern, error }` when the server refuses a subscription, which is also written to the console unless a
- * listener calls `preventDefault()`.
+ * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `recovery` with
+ * `{ pattern, recovered, reason }` after each interruption that may have cost messages, and when this client was too
+ * slow: `recovered` says whether every message came nevertheless; `error` with `{ pattern, error }` when the server
+ * refuses a subscription, which is also written to the console unless a listener calls `preventDefault()`.
  */
 export class Encke extends EventTarget {
     /**
@@ -49,6 +52,14 @@ export class Encke extends EventTarget {
     addEventListener(type: "error", listener: (event: RefusalEvent) => void, options?: boolean | AddEventListenerOptions | undefined): void;
     /**
      * @overload
+     * @param {"recovery"} type
+     * @param {(event: RecoveryEvent) => void} listener
+     * @param {boolean | AddEventListenerOptions} [options]
+     * @returns {void}
+     */
+    addEventListener(type: "recovery", listener: (event: RecoveryEvent) => void, options?: boolean | AddEventListenerOptions | undefined): void;
+    /**
+     * @overload
      * @param {string} type
      * @param {EventListenerOrEventListenerObject | null} listener
      * @param {boolean | AddEventListenerOptions} [options]
@@ -66,28 +77,46 @@ export class Encke extends EventTarget {
      */
     connect(): Promise<void>;
     /**
-     * Calls `handler` with `{ data, channel, id, position }` for every message that matches `pattern`. It stays
-     * subscribed over reconnects and new sessions. What a handler throws is reported as an uncaught error and stops
-     * nothing.
+     * Calls `handler` with `{ data, channel, id, position, replayed }` for every message that matches `pattern`. It stays
+     * subscribed over reconnects and new sessions, and hears what it missed where the server keeps it. What a handler
+     * throws is reported as an uncaught error and stops nothing.
      * @param {string} pattern a channel, or one that ends in `*` (one segment) or `**` (one or more)
      * @param {Handler} handler
-     * @param {{ signal?: AbortSignal }} [options] aborting `signal` unsubscribes
+     * @param {{ since?: string, signal?: AbortSignal }} [options] `since` is where to begin: `"now"`, `"all"` that is kept,
+     *   or after a `position` or `cursor`; aborting `signal` unsubscribes
      * @returns {Subscription}
      */
-    subscribe(pattern: string, handler: Handler, { signal }?: {
+    subscribe(pattern: string, handler: Handler, { since, signal }?: {
+        since?: string;
         signal?: AbortSignal;
     }): Subscription;
     /**
-     * Publishes `data`, any JSON value, as it is at the moment of the call. What cannot be sent now waits until it can.
-     * The promise is fulfilled when the server has acknowledged the message, and rejected with an `EnckeError` otherwise.
+     * Publishes `data`, any JSON value, as it is at the moment of the call. What cannot be sent now waits until it can, and
+     * what is not answered is sent again; Encke delivers it once. The promise is fulfilled when the server has
+     * acknowledged the message, with its place in the history if there is one, and rejected with an `EnckeError` otherwise.
      * @param {string} channel
      * @param {unknown} data
-     * @param {{ signal?: AbortSignal }} [options] aborting `signal` takes the message back while it waits
-     * @returns {Promise<void>}
+     * @param {{ echo?: boolean, signal?: AbortSignal }} [options] with `echo: false` this client does not hear it, even if
+     *   it listens; aborting `signal` takes the message back while it is not on its way
+     * @returns {Promise<{ position: string | undefined }>}
      */
-    publish(channel: string, data: unknown, { signal }?: {
+    publish(channel: string, data: unknown, { echo, signal }?: {
+        echo?: boolean;
         signal?: AbortSignal;
-    }): Promise<void>;
+    }): Promise<{
+        position: string | undefined;
+    }>;
+    /**
+     * A page of what the server keeps of the channels that match `pattern`: the newest messages, or those after `since`.
+     * @param {string} pattern
+     * @param {{ since?: string, limit?: number, signal?: AbortSignal }} [options]
+     * @returns {Promise<Page>}
+     */
+    history(pattern: string, { since, limit, signal }?: {
+        since?: string;
+        limit?: number;
+        signal?: AbortSignal;
+    }): Promise<Page>;
     /**
      * What `run` publishes and subscribes is sent together when it returns. (What happens in one turn of the event loop
      * is sent together anyway.)
@@ -98,9 +127,10 @@ export class Encke extends EventTarget {
      * The messages that match `pattern`, for `for await`, from the moment the loop begins. A loop that falls more than
      * `buffer` (1,000) messages behind ends with an `EnckeError` (`overflow`); leaving the loop unsubscribes.
      * @param {string} pattern
-     * @param {{ signal?: AbortSignal, buffer?: number }} [options]
+     * @param {{ since?: string, signal?: AbortSignal, buffer?: number }} [options]
      */
     messages(pattern: string, options?: {
+        since?: string;
         signal?: AbortSignal;
         buffer?: number;
     }): AsyncGenerator<import("./subscription.js").Delivery, void, void>;
@@ -150,6 +180,7 @@ export type Options = {
 export type State = import("./connection.js").State;
 export type Handler = import("./subscription.js").Handler;
 export type Subscription = import("./subscription.js").Subscription;
+export type Page = import("./subscription.js").Page;
 export type StateEvent = CustomEvent<{
     state: State;
     transport: string | undefined;
@@ -159,4 +190,5 @@ export type RefusalEvent = CustomEvent<{
     pattern: string;
     error: EnckeError;
 }>;
+export type RecoveryEvent = CustomEvent<import("./subscription.js").Recovery>;
 import { EnckeError } from "./errors.js";

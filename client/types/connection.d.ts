@@ -1,3 +1,11 @@
+/** @typedef {"idle" | "connecting" | "connected" | "waiting" | "disconnected"} State */
+/**
+ * @typedef {object} Hooks
+ * @property {(state: State, transport: string | undefined, reason: string) => void} state
+ * @property {(keeps: boolean) => void} session a new one began: nothing is subscribed; whether its server keeps histories
+ * @property {(message: Record<string, any>) => void} deliver
+ * @property {(error: EnckeError, mark: number) => void} ended what is newer than `mark` belongs to the next run
+ */
 export class Connection {
     /**
      * @param {object} parts
@@ -32,6 +40,12 @@ export class Connection {
     batch(run: () => void): void;
     /** Sends what waits, tells the server, and ends. */
     disconnect(): Promise<void>;
+    /**
+     * While a `disconnect` is under way: what is newer than this moment stays for the next run, which whoever asked has
+     * to `start` when this one has ended.
+     * @returns {boolean} whether one is
+     */
+    comeBack(): boolean;
     /** The page runs again: what is overdue is looked at now, and nobody waits longer. */
     wake(): void;
     /** The network came back: what was connected over the old one is not waited for. */
@@ -44,10 +58,13 @@ export type State = "idle" | "connecting" | "connected" | "waiting" | "disconnec
 export type Hooks = {
     state: (state: State, transport: string | undefined, reason: string) => void;
     /**
-     * a new one began: nothing is subscribed
+     * a new one began: nothing is subscribed; whether its server keeps histories
      */
-    session: () => void;
+    session: (keeps: boolean) => void;
     deliver: (message: Record<string, any>) => void;
-    ended: (error: EnckeError) => void;
+    /**
+     * what is newer than `mark` belongs to the next run
+     */
+    ended: (error: EnckeError, mark: number) => void;
 };
 import { EnckeError } from "./errors.js";

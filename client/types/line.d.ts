@@ -4,6 +4,7 @@
  * @property {string} type
  * @property {import("./transport/index.js").Transport} transport
  * @property {import("./transport/index.js").Limits} limits
+ * @property {boolean} polls
  * @property {boolean} open
  * @property {number} born when it was open
  * @property {boolean} answered
@@ -50,6 +51,7 @@ export type Carrier = {
     type: string;
     transport: import("./transport/index.js").Transport;
     limits: import("./transport/index.js").Limits;
+    polls: boolean;
     open: boolean;
     /**
      * when it was open

@@ -25,7 +25,6 @@ HERE = Path(__file__).resolve().parent
 CONFIG = """\
 # Written by app.py each time it starts.
 listen = "{listen}"
-internal_listen = "{internal}"
 
 [doors]
 origins = ["{origin}"]   # the pages of the application
@@ -134,14 +133,13 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description="Comments: a small application beside Encke")
     options.add_argument("--port", type=int, default=8000, help="where to serve the page, on 127.0.0.1")
     options.add_argument("--encke", default="http://127.0.0.1:8080", help="where Encke will be")
-    options.add_argument("--internal", default="127.0.0.1:8081", help="where its internal listener will be")
     options.add_argument("--config", type=Path, default=HERE / "encke.toml", help="the configuration to write for it")
     given = options.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", given.port), Application)
     origin = f"http://127.0.0.1:{server.server_port}"
     encke, key = given.encke, "encke_" + secrets.token_urlsafe(32)
     listen, sha256 = urlsplit(encke).netloc, hashlib.sha256(key.encode()).hexdigest()
-    given.config.write_text(CONFIG.format(listen=listen, internal=given.internal, origin=origin, sha256=sha256))
+    given.config.write_text(CONFIG.format(listen=listen, origin=origin, sha256=sha256))
     print(f"comments  {origin}/\nnow run   encke serve --config {given.config}", flush=True)
     server.serve_forever()
 

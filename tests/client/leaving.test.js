@@ -48,6 +48,36 @@ for (const transports of [["websocket"], ["long-polling"]]) {
   });
 }
 
+for (const settled of [true, false]) {
+  test(`who leaves and comes back in one turn, ${settled ? "connected" : "connecting"}, is in a new session`, async () => {
+    const { clock, world, comet } = scene();
+    const ended = [];
+    comet.connect();
+    if (settled) await clock.pass(100);
+    const [session] = world.sessions.keys();
+    const heard = [];
+    comet.subscribe("/before", () => {}).onend = ({ code }) => ended.push(code);
+    comet.subscribe("/both", () => heard.push("before"));
+    const sent = comet.publish("/a", 1).then(() => "acknowledged", ({ code }) => code);
+    const [left, back] = [comet.disconnect(), comet.connect()];
+    comet.subscribe("/both", () => heard.push("after"));
+    const after = comet.publish("/both", 2);
+    assert.equal(await outcome(clock, left), "fulfilled");
+    assert.equal(await outcome(clock, back), "fulfilled");
+    assert.equal(await sent, settled ? "acknowledged" : "disconnected");
+    assert.equal(comet.state, "connected");
+    assert.deepEqual(ended, ["disconnected"]);
+    assert.deepEqual([...world.sessions.values()], [["/both"]]);
+    assert.ok(!world.sessions.has(session));
+    await after;
+    await Promise.all([comet.publish("/both", 3), clock.pass(100)]);
+    assert.equal(heard.at(-1), "after");
+    assert.equal(heard.filter((name) => name === "before").length, settled ? 1 : 0);
+    await Promise.all([comet.disconnect(), clock.pass(1_000)]);
+    assert.equal(comet.state, "disconnected");
+  });
+}
+
 test("a server that refuses every connect is asked more and more slowly", async () => {
   const { clock, world, comet } = scene();
   world.onconnect = (reply) => Object.assign(reply, { successful: false, error: "500::internal" });

@@ -72,7 +72,11 @@ test("the published types serve a stranger's TypeScript", () => {
     const comet = new Encke("/bayeux", { token: async () => "secret", transports: ["long-polling"] });
     const state: State = comet.state;
     comet.subscribe("/a/*", ({ data, channel, id, position }) => void [data, channel, id, position]).ready.then(() => state);
+    comet.subscribe("/a", ({ replayed }) => void replayed, { since: "all", signal: AbortSignal.timeout(5) });
     comet.publish("/a/b", { text: "hello" }).catch((error: EnckeError) => error.code);
+    comet.publish("/a/b", 1, { echo: false }).then(({ position }) => position?.length);
+    comet.history("/a/*", { limit: 5 }).then(({ messages, cursor, more, recovered, reason }) => void [messages[0].data, cursor, more, recovered, reason]);
+    comet.addEventListener("recovery", ({ detail }) => void [detail.pattern.length, detail.recovered, detail.reason?.length]);
     comet.addEventListener("state", ({ detail }) => void [detail.state, detail.transport?.length, detail.reason.length]);
     comet.addEventListener("error", ({ detail }) => void [detail.pattern.length, detail.error.code]);
     async function read() { for await (const { channel } of comet.messages("/a/*")) channel.length; }

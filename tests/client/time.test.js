@@ -198,6 +198,29 @@ test("what a page publishes while it is away reaches its own subscriptions when 
   assert.deepEqual(heard, [1, 2, 3]);
 });
 
+test("a publication that another server than Encke has not answered says that it may have arrived", async () => {
+  const { clock, world, comet } = await scene({ transports: ["websocket"] });
+  world.muffle();
+  const lost = comet.publish("/a", 1).then(() => "acknowledged", ({ code, message }) => `${code}: ${message}`);
+  await clock.pass(MINUTE);
+  assert.match(await lost, /^unanswered: .* it may have arrived$/);
+  assert.equal(comet.state, "connected");
+});
+
+test("a session that is lost where nothing is kept is told for each pattern", async () => {
+  const { clock, world, comet } = await scene();
+  const recoveries = [];
+  comet.addEventListener("recovery", ({ detail }) => recoveries.push(detail));
+  world.set(false);
+  world.set(true);
+  await clock.pass(MINUTE);
+  assert.deepEqual(recoveries, [], "the session was still there");
+  world.set(false, { forget: true });
+  world.set(true);
+  await clock.pass(MINUTE);
+  assert.deepEqual(recoveries, [{ pattern: "/a", recovered: false, reason: "unknown" }]);
+});
+
 test("a server that asks for a handshake each time is not asked at line speed", async () => {
   const { clock, world } = await scene();
   world.onconnect = (reply) => Object.assign(reply, { successful: false, error: "402::session_unknown", advice: { reconnect: "handshake" } });

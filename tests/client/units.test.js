@@ -6,6 +6,8 @@ import { test } from "node:test";
 import { NO_ADVICE, heed } from "../../client/src/advice.js";
 import { channel, pattern, patternsOf } from "../../client/src/channel.js";
 import { Chooser } from "../../client/src/chooser.js";
+import { Ack } from "../../client/src/ext/ack.js";
+import { Cursor } from "../../client/src/ext/replay.js";
 import { Encke as Comet } from "../../client/src/index.js";
 import { Outbox } from "../../client/src/outbox.js";
 import { delay } from "../../client/src/retry.js";
@@ -108,6 +110,126 @@ test("the outbox has a bound and says so", async () => {
   const again = outbox.publish("/a", 1);
   outbox.clear(new Error("over"));
   await assert.rejects(again, /over/);
+});
+
+const LIMITS = { messages: 256, size: 512 * 1024, measure: (text) => text.length, sends: 4 };
+
+/** What `outbox` would send now, batch by batch. */
+function taken(outbox) {
+  const batches = [];
+  while (outbox.isReady) batches.push(JSON.parse(outbox.take(LIMITS, "s", () => {}).text));
+  return batches;
+}
+
+/** Answers all of `messages`. */
+function answer(outbox, messages, position) {
+  for (const { id, channel } of messages) {
+    outbox.answer({ id, channel, successful: true, ...(position ? { ext: { encke: { position } } } : {}) });
+  }
+}
+
+test("no more is unanswered than Encke remembers, and what is lost goes again before anything newer, under its id", async () => {
+  const outbox = new Outbox();
+  outbox.begin(true);
+  const all = Array.from({ length: 600 }, (_, number) => outbox.publish("/a", number));
+  const first = taken(outbox);
+  assert.deepEqual(first.map(({ length }) => length), [64, 64, 64, 64]);
+  answer(outbox, first[0], "a-1");
+  const fifth = taken(outbox);
+  assert.deepEqual(fifth.map((batch) => batch[0].data), [256]);
+  all.push(outbox.publish("/a", 600));
+  outbox.lost("the network");
+  const again = taken(outbox);
+  assert.deepEqual(again.flat().map(({ data }) => data), Array.from({ length: 256 }, (_, place) => place + 64));
+  assert.deepEqual(again[0].map(({ id }) => id), first[1].map(({ id }) => id));
+  assert.deepEqual(again[0][0].ext, { encke: { answered: Number(first[1][0].id) - 1 } }, "all before it are settled");
+  for (let batches = again; batches.length > 0; batches = taken(outbox)) answer(outbox, batches.flat(), "a-2");
+  const positions = (await Promise.all(all)).map(({ position }) => position);
+  assert.deepEqual([positions[0], positions[64], positions.length], ["a-1", "a-2", 601]);
+});
+
+test("a publication is taken back by its signal only while nobody may have it, or nobody answers", async () => {
+  const outbox = new Outbox();
+  outbox.begin(true);
+  const [waiting, sent, answered] = [0, 1, 2].map(() => new AbortController());
+  const publish = ({ signal }) => outbox.publish("/a", 1, { signal }).then(() => "acknowledged", ({ name }) => name);
+  const outcomes = [publish(sent), publish(answered)];
+  const [batch] = taken(outbox);
+  outcomes.push(publish(waiting));
+  for (const controller of [waiting, sent, answered]) controller.abort();
+  answer(outbox, batch.slice(1));
+  outbox.lost("the network");
+  assert.deepEqual(await Promise.all(outcomes), ["AbortError", "acknowledged", "AbortError"]);
+  assert.equal(outbox.size, 0);
+});
+
+test("what another server than Encke may have is not sent again", async () => {
+  const outbox = new Outbox();
+  outbox.begin(false);
+  const lost = outbox.publish("/a", 1);
+  taken(outbox);
+  outbox.lost("the network");
+  await assert.rejects(lost, { code: "unanswered" });
+  outbox.begin(true);
+  const [kept, waits] = [outbox.publish("/a", 2), outbox.publish("/a", 3)];
+  outbox.take({ ...LIMITS, messages: 1 }, "s", () => {});
+  outbox.lost("the network");
+  outbox.begin(false);
+  await assert.rejects(kept, { code: "unanswered" });
+  answer(outbox, taken(outbox).flat());
+  assert.deepEqual(await waits, { position: undefined });
+});
+
+test("a message that no session lives to see is given up", async () => {
+  const outbox = new Outbox();
+  outbox.begin(true);
+  const refused = outbox.publish("/a", 1);
+  for (let session = 1; session <= 8; session++) {
+    const [[{ id, channel }]] = taken(outbox);
+    outbox.answer({ id, channel, successful: false, error: "402::session_unknown" });
+  }
+  await assert.rejects(refused, { code: "refused" });
+});
+
+test("a cursor moves forward, in each epoch, and forgets those that are over", () => {
+  const cursor = new Cursor("1a-2z.1b-5");
+  cursor.move("1a-2y");
+  cursor.move("1b-10");
+  for (const nonsense of ["", "1a", "1a-", undefined, 5, {}]) cursor.move(nonsense);
+  assert.equal(cursor.text, "1a-2z.1b-10");
+  assert.deepEqual(["1a-2z", "1a-30", "1a-zz", "1a-100", "1c-1"].map((position) => cursor.has(position)),
+    [true, false, false, false, false]);
+  cursor.begin("1b-20.1d-7", true);
+  assert.equal(cursor.text, "1b-10.1d-0", "a replay is to come");
+  const fresh = new Cursor("now");
+  fresh.begin("1b-20", false);
+  assert.equal(fresh.text, "1b-20");
+  assert.equal(fresh.heard("1b-4"), false, "the newest value of a channel");
+  fresh.move("1b-21");
+  assert.equal(fresh.heard("1b-4"), true);
+  const astray = new Cursor("1b-99.1d-3.zz-1");
+  astray.restart("1b-20.1d-7");
+  assert.equal(astray.text, "1b-20.1d-3");
+});
+
+test("acknowledgement counts, or repeats CometD's number, or is silent", () => {
+  const ack = new Ack();
+  assert.deepEqual(ack.fields, {});
+  assert.match(ack.wishes.encke.publisher, /^[0-9a-f]{32}$/);
+  ack.begin({ ack: true, encke: { ack: "count" } });
+  for (const message of [{ channel: "/a" }, { channel: "/b" }, { channel: "/meta/gap", data: {} }]) ack.delivered(message);
+  ack.closed({ ack: 99 });
+  assert.deepEqual(ack.fields, { ext: { ack: 3 } });
+  ack.delivered({ channel: "/meta/gap", data: { count: 50 } });
+  ack.delivered({ channel: "/a" });
+  assert.deepEqual(ack.fields, { ext: { ack: 51 } });
+  ack.begin({ ack: true });
+  ack.delivered({ channel: "/a" });
+  assert.deepEqual(ack.fields, { ext: { ack: 0 } });
+  ack.closed({ ack: 7 });
+  assert.deepEqual(ack.fields, { ext: { ack: 7 } });
+  ack.begin(undefined);
+  assert.deepEqual(ack.fields, {});
 });
 
 test("what is no JSON, too deep or too large is refused before it can spoil a batch", async () => {

@@ -21,20 +21,20 @@ const screenshots = process.env.ENCKE_SCREENSHOTS;
 const APP = fileURLToPath(new URL("../../demos/comments/app.py", import.meta.url));
 const WAYS = ["websocket", "long-polling", "callback-polling"];
 
-/** Two ports that nobody listens on. */
-async function freePorts() {
-  const servers = [net.createServer(), net.createServer()];
-  const ports = await Promise.all(servers.map((server) => new Promise((heard) => server.listen(0, "127.0.0.1", () => heard(server.address().port)))));
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
+/** A port that nobody listens on. */
+async function freePort() {
+  const server = net.createServer();
+  const port = await new Promise((listens) => server.listen(0, "127.0.0.1", () => listens(server.address().port)));
+  await new Promise((closed) => server.close(closed));
+  return port;
 }
 
 let folder, application, encke, browser, origin;
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "encke-comments-"));
-  const [port, internal] = await freePorts();
+  const port = await freePort();
   const config = path.join(folder, "encke.toml");
-  const args = [APP, "--port", "0", "--encke", `http://127.0.0.1:${port}`, "--internal", `127.0.0.1:${internal}`, "--config", config];
+  const args = [APP, "--port", "0", "--encke", `http://127.0.0.1:${port}`, "--config", config];
   application = spawn("python3", args, { stdio: ["ignore", "pipe", "pipe"] });
   application.said = "";
   const started = new Promise((listens, fails) => {
@@ -48,7 +48,7 @@ before(async () => {
     application.once("exit", (code) => fails(new Error(`the application ended with ${code}: ${application.said}`)));
   });
   origin = await within(10_000, started, () => `the application does not start: ${application.said}`);
-  encke = await Encke.serve(config);
+  encke = await Encke.start({ config: await readFile(config, "utf8"), port });
   browser = await Browser.open();
 });
 after(async () => {

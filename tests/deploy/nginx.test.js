@@ -32,9 +32,7 @@ async function freePort() {
 
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "encke-nginx-"));
-  const config = path.join(folder, "encke.toml");
-  writeFileSync(config, '[doors]\nbase = "/live"\n[rights]\nopen = true\n');
-  encke = await Encke.serve(config, { listen: "127.0.0.1:0", internal: "127.0.0.1:0" });
+  encke = await Encke.start({ config: '[doors]\nbase = "/live"\n[rights]\nopen = true\n' });
   application = createServer((request, response) => {
     asked.push({ url: request.url, headers: request.headers });
     response.end("the application");

@@ -2,7 +2,8 @@
 // listens, stops it, and brings it back on the same ports.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -27,24 +28,20 @@ export function binary() {
 
 export class Encke {
   #process;
-  #command = [];
   #exited;
   #output = "";
   #public;
   #internal;
+  #config;
 
-  /** Starts Encke in development mode on two free ports. */
-  static async start() {
+  /**
+   * Starts Encke on two free ports: in development mode, or in production mode when `config`, the text of a
+   * configuration, is given. `host` and `port` are where its public listener is.
+   */
+  static async start({ config, host = "127.0.0.1", port = 0 } = {}) {
     const encke = new Encke();
-    await encke.#launch("127.0.0.1:0", "127.0.0.1:0");
-    return encke;
-  }
-
-  /** Starts `encke serve` with a configuration, which says where it listens; `listen` and `internal` override that. */
-  static async serve(config, { listen, internal } = {}) {
-    const encke = new Encke();
-    encke.#command = ["serve", "--config", config];
-    await encke.#launch(listen, internal);
+    encke.#config = config;
+    await encke.#launch(`${host}:${port}`, "127.0.0.1:0");
     return encke;
   }
 
@@ -63,7 +60,7 @@ export class Encke {
     return new URL(path, this.#internal).href;
   }
 
-  /** The process. */
+  /** The number of its process. */
   get pid() {
     return this.#process.pid;
   }
@@ -71,6 +68,18 @@ export class Encke {
   /** `host:port` of the public listener. */
   get address() {
     return new URL(this.#public).host;
+  }
+
+  /** The number of its process. */
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** A figure at `/metrics`, by its name and labels as they stand there: 0 when there is none. */
+  async metric(name) {
+    const response = await fetch(this.internalUrl("/metrics"), { signal: AbortSignal.timeout(START_MS) });
+    const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
+    return Number(line?.slice(name.length) ?? 0);
   }
 
   /** Everything this process wrote since its last start, standard output and error together. */
@@ -99,9 +108,14 @@ export class Encke {
 
   async #launch(listen, internalListen) {
     this.#output = "";
-    const args = [...this.#command];
-    if (listen) args.push("--listen", listen);
-    if (internalListen) args.push("--internal-listen", internalListen);
+    const args = ["--listen", listen, "--internal-listen", internalListen];
+    let folder;
+    if (this.#config !== undefined) {
+      folder = mkdtempSync(path.join(tmpdir(), "encke-"));
+      const file = path.join(folder, "encke.toml");
+      writeFileSync(file, this.#config);
+      args.unshift("serve", "--config", file);
+    }
     this.#process = spawn(binary(), args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#process.once("exit", (code, signal) => resolve(signal ?? code));
@@ -132,6 +146,8 @@ export class Encke {
     } catch (failed) {
       this.#process.kill("SIGKILL");
       throw failed;
+    } finally {
+      if (folder) rmSync(folder, { recursive: true });
     }
   }
 }

@@ -1,9 +1,6 @@
 // A restart under many clients: they return to the new process evenly over the drain time, on every kind of connection.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { test } from "node:test";
 
 import { within } from "../interop/deadline.js";
@@ -124,11 +121,7 @@ function enter(crowd, number, kind) {
 }
 
 test(`${CLIENTS} clients return evenly over ${DRAIN_S} s`, { timeout: 300_000 }, async () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "encke-restart-"));
-  const config = path.join(folder, "encke.toml");
-  writeFileSync(config, `drain = "${DRAIN_S}s"\n[rights]\nopen = true\n`);
-  const where = { listen: "127.0.0.1:0", internal: "127.0.0.1:0" };
-  const encke = await Encke.serve(config, where);
+  const encke = await Encke.start({ config: `drain = "${DRAIN_S}s"\n[rights]\nopen = true\n` });
   const crowd = new Crowd();
   try {
     crowd.address = encke.address;
@@ -165,6 +158,5 @@ test(`${CLIENTS} clients return evenly over ${DRAIN_S} s`, { timeout: 300_000 },
   } finally {
     crowd.isOver = true;
     await encke.stop("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -13,6 +13,7 @@ let last = 0;
 
 export class CallbackPolling {
   static type = "callback-polling";
+  static polls = true;
   static limits = {
     messages: 256,
     size: URL_LENGTH - ROOM,

@@ -1,6 +1,7 @@
 // The transports, in order of preference.
 //
-// Each is a class with a `type` (its Bayeux connection type), `limits`, `usable(surroundings)`, and five members:
+// Each is a class with a `type` (its Bayeux connection type), whether it `polls`, so that messages come with answers,
+// `limits`, `usable(surroundings)`, and five members:
 //
 //   open()      a promise: the transport can send
 //   send(text)  sends a JSON array of messages; their answers come by `onmessage`
@@ -37,6 +38,7 @@ import { WebSocketTransport } from "./websocket.js";
 /**
  * @typedef {{
  *   type: string,
+ *   polls: boolean,
  *   limits: Limits,
  *   usable: (surroundings: Surroundings) => boolean,
  *   new (url: string, surroundings: Surroundings): Transport,

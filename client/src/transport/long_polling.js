@@ -9,6 +9,7 @@ const ANSWER_BYTES = 16 * 1024 * 1024;
 
 export class LongPolling {
   static type = "long-polling";
+  static polls = true;
   /** Two requests at a time, so that a browser with six connections to a host has some left. */
   static limits = { messages: 256, size: 512 * 1024, measure: utf8, sends: 1 };
 

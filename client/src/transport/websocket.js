@@ -4,6 +4,7 @@ import { TransportError, parse, utf8 } from "./error.js";
 
 export class WebSocketTransport {
   static type = "websocket";
+  static polls = false;
   /** The server's limits of a frame. Four batches on the way keep a line of 100 ms busy with 10,000 messages a second. */
   static limits = { messages: 256, size: 512 * 1024, measure: utf8, sends: 4 };
 

@@ -1,5 +1,6 @@
 export class CallbackPolling {
     static type: string;
+    static polls: boolean;
     static limits: {
         messages: number;
         size: number;

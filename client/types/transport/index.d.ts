@@ -20,6 +20,7 @@
 /**
  * @typedef {{
  *   type: string,
+ *   polls: boolean,
  *   limits: Limits,
  *   usable: (surroundings: Surroundings) => boolean,
  *   new (url: string, surroundings: Surroundings): Transport,
@@ -55,6 +56,7 @@ export type Transport = {
 };
 export type TransportClass = {
     type: string;
+    polls: boolean;
     limits: Limits;
     usable: (surroundings: Surroundings) => boolean;
     new (url: string, surroundings: Surroundings): Transport;

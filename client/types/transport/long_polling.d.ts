@@ -1,5 +1,6 @@
 export class LongPolling {
     static type: string;
+    static polls: boolean;
     /** Two requests at a time, so that a browser with six connections to a host has some left. */
     static limits: {
         messages: number;

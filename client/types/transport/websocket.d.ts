@@ -1,5 +1,6 @@
 export class WebSocketTransport {
     static type: string;
+    static polls: boolean;
     /** The server's limits of a frame. Four batches on the way keep a line of 100 ms busy with 10,000 messages a second. */
     static limits: {
         messages: number;

@@ -323,6 +323,7 @@ impl Broker {
             if hold {
                 return Some((true, advise, None));
             }
+            shard.take_place(key);
             shard.connected(key);
             Some((false, advise, shard.take_acknowledged(key, None)))
         };

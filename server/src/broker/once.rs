@@ -46,6 +46,8 @@ struct Remembered {
     /// By what their ids hash to.
     places: HashMap<u64, Place>,
     order: VecDeque<(Duration, u64)>,
+    /// Up to this id the publisher has heard all answers: what still comes is a copy that was long on its way.
+    answered: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -61,6 +63,8 @@ pub(super) enum Known {
     New,
     /// It has been published.
     Repeat(Position),
+    /// It has been published, and where is forgotten.
+    Answered,
     /// Something else has been published under the same id.
     Other,
 }
@@ -71,6 +75,9 @@ pub(super) struct Name {
     pub(super) publisher: u64,
     pub(super) id: u64,
     pub(super) fingerprint: u64,
+    /// The id itself, if it is a number, and up to which one the publisher says that all were answered.
+    pub(super) number: Option<u64>,
+    pub(super) answered: Option<u64>,
 }
 
 /// One publisher's part of what is known, so that a publication and its repeat do not pass at once.
@@ -121,7 +128,9 @@ impl Desk<'_> {
         let part = &mut *self.part;
         let Some(remembered) = part.publishers.get_mut(&self.name.publisher) else { return Known::New };
         part.count -= remembered.expire(now, self.once.window.age);
+        remembered.answered = remembered.answered.max(self.name.answered);
         match remembered.places.get(&self.name.id) {
+            None if self.name.number.is_some() && self.name.number <= remembered.answered => Known::Answered,
             None => Known::New,
             Some(place) if place.fingerprint == self.name.fingerprint => Known::Repeat(place.position),
             Some(_) => Known::Other,
@@ -131,13 +140,14 @@ impl Desk<'_> {
     /// It has been published, there. False when there is no room to remember it.
     pub(super) fn remember(mut self, position: Position) -> bool {
         let Window { publications, total, .. } = self.once.window;
-        let Name { publisher, id, fingerprint } = self.name;
+        let Name { publisher, id, fingerprint, answered, .. } = self.name;
         let part = &mut *self.part;
         if part.count >= total / PARTS {
             return false;
         }
         let now = self.once.clock.now();
         let remembered = part.publishers.entry(publisher).or_default();
+        remembered.answered = remembered.answered.max(answered);
         if remembered.places.insert(id, Place { fingerprint, position }).is_none() {
             remembered.order.push_back((now, id));
             part.count += 1;
@@ -172,14 +182,14 @@ mod tests {
     use super::*;
 
     fn say(once: &Once, publisher: u64, id: u64, fingerprint: u64, sequence: u64) -> Option<u64> {
-        let mut desk = once.desk(Name { publisher, id, fingerprint });
+        let mut desk = once.desk(Name { publisher, id, fingerprint, number: None, answered: None });
         match desk.known() {
             Known::New => {
                 desk.remember(Position { epoch: 1, sequence });
                 None
             }
             Known::Repeat(position) => Some(position.sequence),
-            Known::Other => Some(0),
+            Known::Other | Known::Answered => Some(0),
         }
     }
 
@@ -203,6 +213,29 @@ mod tests {
         hand.advance(Duration::from_secs(120));
         once.expire();
         assert!(once.parts.iter().all(|part| part.lock().unwrap().publishers.is_empty()));
+    }
+
+    #[test]
+    fn a_copy_that_comes_after_all_were_answered_is_a_repeat_beyond_the_window() {
+        let window = Window { publications: 3, age: Duration::from_secs(120), total: 320 };
+        let once = Once::new(window, Clock::by_hand().0);
+        let is_new = |number: u64, answered| {
+            let name = Name { publisher: 1, id: number, fingerprint: 0, number: Some(number), answered };
+            let mut desk = once.desk(name);
+            let known = desk.known();
+            let is_new = matches!(known, Known::New);
+            if is_new {
+                desk.remember(Position { epoch: 1, sequence: number });
+            }
+            is_new
+        };
+        for number in 1..=10 {
+            assert!(is_new(number, Some(number - 1)), "{number}");
+        }
+        assert!(!is_new(2, Some(1)), "long forgotten");
+        assert!(!is_new(9, None), "remembered");
+        assert!(is_new(12, None));
+        assert!(is_new(11, None), "nobody has said that it was answered");
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub enum By<'a> {
         id: Option<&'a str>,
         /// Whether the publisher hears it too.
         echoes: bool,
+        /// Up to which number the publisher's ids have been answered, if it says so.
+        answered: Option<u64>,
     },
 }
 
@@ -124,7 +126,7 @@ impl Broker {
                 self.metrics.refused("idempotency_key");
                 Err(Refusal::key_reused())
             }
-            Known::New | Known::Repeat(_) => Ok(()),
+            Known::New | Known::Repeat(_) | Known::Answered => Ok(()),
         }
     }
 
@@ -148,15 +150,15 @@ impl Broker {
         by: By<'_>,
         deliver: impl FnOnce(&Arc<Message>) -> R,
     ) -> Result<Placed<R>, Refusal> {
-        let (once, publisher, id, muted) = match by {
+        let (once, publisher, id, muted, answered) = match by {
             By::Anyone => return Ok(self.place_new(draft.encode(), None, deliver)),
-            By::Key(key) => (&self.repeats.keys, NonZeroU64::MIN, Some(key), None),
-            By::Session { publisher, id, echoes } => {
-                (&self.repeats.sessions, publisher, id, (!echoes).then_some(publisher))
+            By::Key(key) => (&self.repeats.keys, NonZeroU64::MIN, Some(key), None, None),
+            By::Session { publisher, id, echoes, answered } => {
+                (&self.repeats.sessions, publisher, id, (!echoes).then_some(publisher), answered)
             }
         };
         let Some(id) = id else { return Ok(self.place_new(draft.encode(), muted, deliver)) };
-        let name = name(once, publisher, id, &draft);
+        let name = Name { answered, ..name(once, publisher, id, &draft) };
         let encoded = draft.encode();
         // The same publication may arrive on two connections at once: one of the two finds the other's place.
         let mut desk = once.desk(name);
@@ -164,6 +166,11 @@ impl Broker {
             Known::Repeat(position) => {
                 self.metrics.repeats.inc();
                 Ok(Placed::Repeat(position))
+            }
+            Known::Answered => {
+                self.metrics.repeats.inc();
+                // Of no history, so that nobody is told where it stands.
+                Ok(Placed::Repeat(Position { epoch: 0, sequence: 0 }))
             }
             Known::Other if matches!(by, By::Key(_)) => {
                 self.metrics.refused("idempotency_key");
@@ -201,7 +208,7 @@ impl Broker {
         session: Option<(Key, NonZeroU64)>,
         spoken: &mut Spoken,
     ) {
-        let echoes = request.echoes();
+        let (echoes, answered) = (request.echoes(), request.answered());
         let Verb::Publish { channel, data } = request.verb else { return };
         if channel.kind() == ChannelKind::Service {
             return self.serve(who, &channel, request.id.as_ref(), &data, spoken).await;
@@ -212,7 +219,7 @@ impl Broker {
         }
         let id = request.id.as_ref().map(|id| id.as_json());
         let by = match session {
-            Some((_, publisher)) => By::Session { publisher, id, echoes },
+            Some((_, publisher)) => By::Session { publisher, id, echoes, answered },
             None => By::Anyone,
         };
         let draft = Draft { channel: channel.clone(), id: None, payload: Payload::Json(data) };
@@ -237,7 +244,13 @@ fn name(once: &Once, publisher: NonZeroU64, id: &str, draft: &Draft) -> Name {
         Payload::Text { text, .. } => once.number(&(channel, "text", text)),
         Payload::Bytes { bytes, .. } => once.number(&(channel, "bytes", bytes)),
     };
-    Name { publisher: publisher.get(), id: once.number(&id).get(), fingerprint: fingerprint.get() }
+    Name {
+        publisher: publisher.get(),
+        id: once.number(&id).get(),
+        fingerprint: fingerprint.get(),
+        number: id.trim_matches('"').parse().ok(),
+        answered: None,
+    }
 }
 
 fn position_ext(position: Position) -> Option<Box<RawValue>> {

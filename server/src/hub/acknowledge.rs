@@ -82,6 +82,14 @@ impl Shard {
         }
     }
 
+    /// A connect that is answered at once has come by a way that is no socket. For a session that acknowledges its connection takes
+    /// the place of another one: the number in the answer stands for what that client has been sent.
+    pub fn take_place(&mut self, key: Key) {
+        if self.get(key).is_some_and(|session| session.ack() != Ack::None && !session.outlet.is_vacant()) {
+            self.replace_outlet(key.slot);
+        }
+    }
+
     /// What rides on the reply to a connect that is not held, for a session that acknowledges: messages as an array
     /// without its brackets, and the number that stands for them. `None`: the session does not acknowledge.
     pub fn take_acknowledged(&mut self, key: Key, wire: Option<&Arc<Wire>>) -> Option<(Vec<u8>, u64)> {

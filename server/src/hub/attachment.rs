@@ -227,7 +227,7 @@ impl Shard {
     }
 
     /// The newest outlet wins. A poll that loses its place is answered; a socket is told to close.
-    fn replace_outlet(&mut self, slot: u32) {
+    pub(super) fn replace_outlet(&mut self, slot: u32) {
         self.leave_deep(slot);
         let session = &mut self.sessions[slot as usize];
         match std::mem::take(&mut session.outlet) {
@@ -318,6 +318,7 @@ impl Shard {
         let mut bytes = Vec::new();
         let Some(session) = self.get_mut(key) else { return bytes };
         if !session.outlet.is_vacant() || session.ack() != Ack::None {
+            self.catch_up(key.slot);
             return bytes;
         }
         for (number, message) in session.outbox.iter().enumerate() {

@@ -123,6 +123,11 @@ impl Outbox {
         self.all().skip(self.sent as usize)
     }
 
+    /// The first one, whether it was handed over or waits.
+    pub(super) fn oldest(&self) -> Option<&Arc<Message>> {
+        self.all().next()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
         let (one, many) = match &self.queue {
             Queue::Empty => (None, None),
@@ -159,23 +164,20 @@ impl Outbox {
         self.drop_front(count);
     }
 
-    /// Lets go of the oldest such message that waits; false when there is none.
-    pub(super) fn drop_oldest_waiting(&mut self, which: impl Fn(&Message) -> bool) -> bool {
-        let place = self.iter().position(|message| which(message));
+    /// Lets go of the oldest such message behind the first `numbered`; false when there is none.
+    pub(super) fn drop_oldest(&mut self, numbered: usize, which: impl Fn(&Message) -> bool) -> bool {
+        let place = self.all().skip(numbered).position(|message| which(message));
         if let Some(place) = place {
-            self.remove(self.sent as usize + place);
+            self.remove(numbered + place);
         }
         place.is_some()
     }
 
-    /// Lets go of what waits on the channel of `newer`; answers with how many that were.
-    pub(super) fn conflate(&mut self, newer: &Message) -> usize {
+    /// Lets go of the messages on the channel of `newer` behind the first `numbered`; answers with how many that were.
+    pub(super) fn conflate(&mut self, numbered: usize, newer: &Message) -> usize {
         let before = self.len();
-        loop {
-            let place = self.iter().position(|older| older.channel() == newer.channel());
-            let Some(place) = place else { return before - self.len() };
-            self.remove(self.sent as usize + place);
-        }
+        while self.drop_oldest(numbered, |older| older.channel() == newer.channel()) {}
+        before - self.len()
     }
 
     fn remove(&mut self, place: usize) {

@@ -48,7 +48,16 @@ impl More {
     }
 
     pub(super) fn is_shut(&self, class: usize) -> bool {
-        self.gates.iter().any(|gate| gate.class == class)
+        self.gate(class).is_some()
+    }
+
+    fn gate(&self, class: usize) -> Option<&Gate> {
+        self.gates.iter().find(|gate| gate.class == class)
+    }
+
+    /// Whether the client is still to be told that messages are gone.
+    pub(super) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
     }
 
     pub(super) fn lose(&mut self, pattern: Pattern, why: &'static str) {
@@ -154,7 +163,6 @@ impl Shard {
                 continue;
             }
             histories += 1;
-            recovery.cursor.set(Position { epoch: class.epoch, sequence: self.seen[number] });
             let (after, missing) = match since {
                 Since::Now => (None, None),
                 Since::All => (Some(self.past.lost(number, pattern)), None),
@@ -176,14 +184,27 @@ impl Shard {
                 None if class.last_value => self.replay(key, number, pattern, 0, true),
                 None => {}
             }
+            // Behind a gate that was shut before, what it has not let through yet is live for this subscription too.
+            let gate = self.get(key).and_then(|session| session.more.as_ref()?.gate(number));
+            let sequence = gate.map_or(self.seen[number], |gate| gate.after);
+            recovery.cursor.set(Position { epoch: class.epoch, sequence });
         }
         let asked = !matches!(since, Since::Now | Since::All);
         if asked && histories == 0 {
             worst = Some(Missing::Unknown);
         }
         recovery.recovered = asked.then_some(worst.map_or(Ok(()), Err));
-        self.catch_up(key.slot);
+        self.catch_up_after_reply(key.slot);
         recovery
+    }
+
+    /// What a subscription begins with follows the reply to it: a client that begins anew when it hears what became of its
+    /// recovery must not lose what it was just told. On a socket the reply's own write goes on with it, and a response takes
+    /// nothing along; a poll that is held elsewhere is answered now.
+    fn catch_up_after_reply(&mut self, slot: u32) {
+        if matches!(self.sessions[slot as usize].outlet, Outlet::Poll(_)) {
+            self.catch_up(slot);
+        }
     }
 
     /// Where to begin after a sequence that a client gave, and what is missing there.
@@ -201,6 +222,7 @@ impl Shard {
         for (number, class) in classes.iter().enumerate() {
             if class.last_value && class.may_have(pattern) {
                 self.replay(key, number, pattern, 0, true);
+                self.catch_up_after_reply(key.slot);
             }
         }
     }

@@ -137,6 +137,15 @@ impl Session {
         }
     }
 
+    /// Messages in front of the outbox that have been handed over at some time. A client may have them, and know each by its
+    /// number, even while they wait for a new connection.
+    pub(super) fn numbered(&self) -> usize {
+        match &self.more {
+            Some(more) if more.ack != Ack::None => (more.high - more.base) as usize,
+            _ => 0,
+        }
+    }
+
     /// The number that stands for all deliveries handed over so far; absent where nobody acknowledges.
     pub(super) fn ack_number(&self) -> Option<u64> {
         let more = self.more.as_ref().filter(|more| more.ack != Ack::None)?;

@@ -181,6 +181,7 @@ impl Shard {
                 let session = &mut self.sessions[slot as usize];
                 let free = session.is_free();
                 let mut bounded = !free;
+                let mut tells = false;
                 if let Some(more) = &session.more {
                     if more.is_shut(number)
                         || (message.muted().is_some() && message.muted() == more.publisher)
@@ -188,14 +189,15 @@ impl Shard {
                         continue;
                     }
                     bounded |= more.ack != Ack::None;
+                    tells = more.has_lost();
                 }
                 if !session.outbox.has_messages() {
                     session.waits_since = self.now;
                 } else if class.deliver == Deliver::Latest {
-                    let older = session.outbox.conflate(message);
+                    let older = session.outbox.conflate(session.numbered(), message);
                     self.metrics.messages_conflated.inc_by(older as u64);
                 }
-                if bounded && !self.options.has_room(&session.outbox, message) {
+                if tells || (bounded && !self.options.has_room(&session.outbox, message)) {
                     self.turn.full.push(slot);
                     continue;
                 }

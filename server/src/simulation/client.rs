@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::model::{Entry, Stream};
+use super::model::{Asks, Entry, Stream};
 use super::network::{Asked, Connection, Speech, What};
 use super::world::{CHANNELS, PATTERNS, Scene};
 use crate::hub::Loss;
@@ -34,12 +34,15 @@ pub(super) struct Subscription {
     pub(super) state: State,
     /// It was subscribed in this session at some time: stragglers may come.
     pub(super) known: bool,
+    /// Where live begins for it: what is not after that comes as a replay, or not at all.
+    pub(super) live: BTreeMap<String, u64>,
     /// The last subscribe asked for what comes from now on.
     pub(super) from_now: bool,
     /// The newest position had, by its first half.
     pub(super) cursor: BTreeMap<String, u64>,
-    /// Messages that came before the answer to the subscribe: only that tells whether they come again as a replay.
-    pub(super) held: Vec<(usize, Option<String>)>,
+    /// Messages that came before the answer to the subscribe, and whether as a replay: only that tells what is missing before
+    /// them, and whether they come again.
+    pub(super) held: Vec<(usize, Option<String>, bool)>,
 }
 
 impl Subscription {
@@ -75,6 +78,7 @@ pub(super) struct Client {
     /// only then connections may take as little at a time as they like: the end of what an old one has to say would come
     /// behind the beginning on the new one.
     one_by_one: bool,
+    sockets_only: bool,
     pub(super) publisher: String,
     pub(super) session: Option<Session>,
     pub(super) connections: Vec<Connection>,
@@ -86,12 +90,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(name: usize, way: Way, one_by_one: bool) -> Self {
+    pub(super) fn new(name: usize, way: Way, one_by_one: bool, sockets_only: bool) -> Self {
+        let unordered = way == Way::Plain && !sockets_only;
         let subscription = |pattern| Subscription {
-            stream: Stream { pattern, log: Vec::new() },
+            stream: Stream { pattern, unordered, log: Vec::new() },
             state: State::Out,
             known: false,
             from_now: false,
+            live: BTreeMap::new(),
             cursor: BTreeMap::new(),
             held: Vec::new(),
         };
@@ -99,6 +105,7 @@ impl Client {
             name,
             way,
             one_by_one,
+            sockets_only,
             publisher: format!("publisher{name:08}"),
             session: None,
             connections: Vec::new(),
@@ -122,6 +129,7 @@ impl Client {
     }
 
     fn open(&mut self, scene: &mut Scene, speech: Speech) -> usize {
+        let speech = if self.sockets_only { Speech::WebSocket } else { speech };
         // Small windows cut writes.
         let room = match speech {
             Speech::WebSocket if self.way == Way::Plain && !self.one_by_one => 1 << 20,
@@ -142,7 +150,9 @@ impl Client {
         {
             return Some(place);
         }
-        let is_free = |connection: &Connection| connection.speech == Speech::Http && connection.is_free();
+        let sockets = self.sockets_only;
+        let is_free =
+            |connection: &Connection| (sockets || connection.speech == Speech::Http) && connection.is_free();
         match self.connections.iter().position(is_free) {
             Some(place) => Some(place),
             None if self.connections.len() < 5 => Some(self.open(scene, Speech::Http)),
@@ -182,6 +192,12 @@ impl Client {
     /// Does the natural next thing.
     pub(super) fn act(&mut self, scene: &mut Scene, calm: bool) -> Result<(), String> {
         if self.session.is_none() {
+            if !self.is_asked(|what| matches!(what, What::Handshake)) {
+                self.handshake(scene);
+            }
+            return Ok(());
+        }
+        if calm && self.session.as_ref().is_some_and(|session| session.abused) {
             if !self.is_asked(|what| matches!(what, What::Handshake)) {
                 self.handshake(scene);
             }
@@ -275,15 +291,18 @@ impl Client {
         {
             return Some(place);
         }
-        let is_free = |connection: &Connection| connection.speech == Speech::Http && connection.is_free();
-        let free = self.connections.iter().position(is_free);
+        let free = self.connections.iter().position(|it| !it.left && it.is_free());
         match free {
             Some(place) if scene.random.chance(50) => Some(place),
             _ if self.connections.len() < 5 => {
                 let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
                 Some(self.open(scene, speech))
             }
-            _ => free,
+            None => {
+                self.lose(scene, 0, Loss::Closed);
+                None
+            }
+            free => free,
         }
     }
 
@@ -323,7 +342,12 @@ impl Client {
                 session.abused |= moves || self.connections[place].speech == Speech::Http;
             }
         }
-        session.current = Some(number);
+        let old = std::mem::replace(&mut session.current, Some(number));
+        if let Some(old) =
+            self.connections.iter_mut().find(|it| Some(it.number) == old && it.number != number)
+        {
+            old.left = old.speech == Speech::WebSocket;
+        }
         let id = self.send(scene, place, connect, What::Connect);
         if let Some(session) = &mut self.session
             && self.connections.iter().any(|connection| connection.number == number)
@@ -346,6 +370,7 @@ impl Client {
         // So that what was handed out before is known to have been.
         scene.settle()?;
         let Some(place) = self.any(scene) else { return Ok(()) };
+        self.take_replayed(number)?;
         let subscription = &mut self.subscriptions[number];
         let pattern = subscription.stream.pattern;
         let mut subscribe = json!({"channel": "/meta/subscribe", "subscription": pattern});
@@ -354,10 +379,15 @@ impl Client {
             _ => scene.random.pick(&[None, Some("now".to_owned()), Some("all".to_owned())]).clone(),
         };
         if subscription.cursor.is_empty() {
-            let all = since.as_deref() == Some("all");
-            subscription.stream.log.push(Entry::Begin(scene.model.moment(), all));
+            let asks = match since.as_deref() {
+                None => Asks::Nothing,
+                Some("all") => Asks::All,
+                Some(_) => Asks::Now,
+            };
+            subscription.stream.log.push(Entry::Begin(scene.model.moment(), asks));
             subscription.held.clear();
         }
+        subscription.live.clear();
         subscription.from_now = since.as_deref() == Some("now");
         if let Some(since) = since {
             subscribe["ext"] = json!({"encke": {"since": {pattern: since}}});
@@ -435,21 +465,18 @@ impl Client {
     }
 
     /// Everything is well again: windows are open.
-    pub(super) fn wake(&mut self, scene: &mut Scene) -> Result<(), String> {
+    pub(super) fn wake(&mut self) {
         for connection in &mut self.connections {
             connection.stalled = false;
             connection.set_room(1 << 20);
         }
-        if self.session.as_ref().is_some_and(|session| session.abused) {
-            self.handshake(scene);
-        }
-        Ok(())
     }
 
     /// Whether it has nothing left to do: a connect is held, or may be, and everything was answered.
     pub(super) fn rests(&self) -> bool {
         let Some(session) = &self.session else { return false };
         session.connected
+            && !session.abused
             && session.connect.is_some()
             && self.unanswered.is_empty()
             && self

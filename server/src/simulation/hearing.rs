@@ -142,6 +142,7 @@ impl Client {
             (subscription.state, subscription.known) = (State::Out, false);
             subscription.held.clear();
             if abused {
+                subscription.stream.log.push(Entry::Gap(Vec::new()));
                 subscription.cursor.clear();
             }
         }
@@ -317,28 +318,22 @@ impl Client {
             subscription.stream.log.push(Entry::Gap(Vec::new()));
         }
         subscription.stream.log.push(Entry::Known(scene.model.moment()));
-        let mut live = std::collections::BTreeMap::new();
         for part in recovery["cursor"].as_str().unwrap_or_default().split('.').filter(|part| !part.is_empty())
         {
             let (epoch, sequence) = split(part)?;
-            live.insert(epoch, sequence);
+            subscription.live.insert(epoch, sequence);
         }
-        let is_live = |position: &Option<String>| match position {
-            None => Ok(true),
-            Some(position) => {
-                split(position).map(|(epoch, at)| live.get(&epoch).is_none_or(|live| at > *live))
-            }
-        };
-        for (number, position) in std::mem::take(&mut subscription.held) {
-            if is_live(&position)? {
-                self.got(it, number, false, position.as_deref())?;
+        for (number, position, replayed) in std::mem::take(&mut subscription.held) {
+            match replayed {
+                true => self.got_replay(it, number, position.as_deref())?,
+                false => self.got_live(it, number, position.as_deref())?,
             }
         }
         let subscription = &mut self.subscriptions[it];
         // Otherwise only messages move it: what is replayed has yet to come.
         if recovery["reason"] == "unknown" || (subscription.from_now && subscription.cursor.is_empty()) {
-            for (epoch, sequence) in live {
-                subscription.cursor.entry(epoch).or_insert(sequence);
+            for (epoch, sequence) in &subscription.live {
+                subscription.cursor.entry(epoch.clone()).or_insert(*sequence);
             }
         }
         Ok(())
@@ -356,7 +351,10 @@ impl Client {
             let patterns = message["data"]["subscription"].as_array().cloned().unwrap_or_default();
             for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.known) {
                 if patterns.iter().any(|pattern| pattern == subscription.stream.pattern) {
-                    subscription.stream.log.extend([Entry::Gap(Vec::new()), Entry::Known(now)]);
+                    subscription.stream.log.push(Entry::Gap(Vec::new()));
+                    if subscription.is_in() {
+                        subscription.stream.log.push(Entry::Known(now));
+                    }
                 }
             }
             return Ok(());
@@ -376,11 +374,13 @@ impl Client {
                 let left = self.subscriptions.iter().any(|it| it.known && it.stream.pattern == pattern);
                 return if left { Ok(()) } else { Err(format!("a replay that nobody asked for: {message}")) };
             };
-            let (epoch, at) = split(position.unwrap_or_default())?;
-            if self.subscriptions[it].cursor.get(&epoch).is_some_and(|had| at <= *had) {
-                return Ok(());
-            }
-            return self.got(it, number, true, position);
+            return match self.subscriptions[it].state {
+                State::Asked => {
+                    self.subscriptions[it].held.push((number, position.map(str::to_owned), true));
+                    Ok(())
+                }
+                _ => self.got_replay(it, number, position),
+            };
         }
         if !session.heard.insert(number) && !session.abused {
             return Err(format!("publication {number} came twice in one session"));
@@ -393,12 +393,46 @@ impl Client {
             }
             wanted = true;
             if subscription.state == State::Asked {
-                subscription.held.push((number, position.map(str::to_owned)));
+                subscription.held.push((number, position.map(str::to_owned), false));
             } else {
-                self.got(it, number, false, position)?;
+                self.got_live(it, number, position)?;
             }
         }
         if wanted { Ok(()) } else { Err(format!("nothing was subscribed that matches {message}")) }
+    }
+
+    /// Handles what a replay has brought whose beginning nobody has told of: the answer to the subscribe was lost. Something
+    /// may be missing before it.
+    pub(super) fn take_replayed(&mut self, it: usize) -> Result<(), String> {
+        let held = std::mem::take(&mut self.subscriptions[it].held);
+        let (replayed, live): (Vec<_>, Vec<_>) = held.into_iter().partition(|(_, _, replayed)| *replayed);
+        self.subscriptions[it].held = live;
+        if !replayed.is_empty() {
+            self.subscriptions[it].stream.log.push(Entry::Gap(Vec::new()));
+        }
+        for (number, position, _) in replayed {
+            self.got_replay(it, number, position.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// A replayed message is handled, unless an earlier replay has brought it.
+    fn got_replay(&mut self, it: usize, number: usize, position: Option<&str>) -> Result<(), String> {
+        let (epoch, at) = split(position.unwrap_or_default())?;
+        if self.subscriptions[it].cursor.get(&epoch).is_some_and(|had| at <= *had) {
+            return Ok(());
+        }
+        self.got(it, number, true, position)
+    }
+
+    /// A message without a label is handled, if it is not one that comes as a replay.
+    fn got_live(&mut self, it: usize, number: usize, position: Option<&str>) -> Result<(), String> {
+        if let Some((epoch, sequence)) = position.map(split).transpose()?
+            && self.subscriptions[it].live.get(&epoch).is_some_and(|live| sequence <= *live)
+        {
+            return Ok(());
+        }
+        self.got(it, number, false, position)
     }
 
     /// A message is handled.

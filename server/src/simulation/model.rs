@@ -12,6 +12,8 @@ pub(super) struct Class {
     pub(super) prefix: &'static str,
     /// Its messages have positions, and are kept.
     pub(super) history: bool,
+    /// A slow listener may miss any, and is told.
+    pub(super) tells: bool,
     /// A slow listener may miss any, and is not told.
     pub(super) drops: bool,
     /// Its history has everything.
@@ -48,12 +50,21 @@ pub(super) struct Model {
     now: Moment,
 }
 
+/// What a subscribe asks of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Nothing,
+    /// To be told where live begins.
+    Now,
+    /// All that is kept.
+    All,
+}
+
 /// Something in the life of a [`Stream`].
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    /// A subscribe was sent that does not go on where the client stands: a new part of the stream begins. Whether it asks
-    /// for all that is kept.
-    Begin(Moment, bool),
+    /// A subscribe was sent that does not go on where the client stands: a new part of the stream begins.
+    Begin(Moment, Asks),
     /// The subscription is known to hold: what is sent after this moment must arrive.
     Known(Moment),
     /// A message, by its number; labelled when it answers this subscription alone.
@@ -73,6 +84,9 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) pattern: &'static str,
+    /// Its client does not acknowledge, and two of its responses may overtake one another on their way: only what comes when all is
+    /// calm is checked.
+    pub(super) unordered: bool,
     pub(super) log: Vec<Entry>,
 }
 
@@ -84,6 +98,10 @@ struct Part {
     last: Option<usize>,
     /// Messages may be missing in front of the next one, those sent before `owed` excepted.
     gap: bool,
+    /// It begins with the first message of all, if the subscribe arrives.
+    all: bool,
+    /// The client was told where live begins: what it takes for its own is.
+    exact: bool,
     /// In front of any.
     loss: bool,
     owed: Moment,
@@ -174,6 +192,9 @@ impl Model {
 
     /// Checks a stream at the end.
     pub(super) fn check(&self, stream: &Stream) -> Result<(), String> {
+        if stream.unordered {
+            return self.check_unordered(stream);
+        }
         for class in 0..self.classes.len() {
             self.check_class(stream, class).map_err(|wrong| {
                 let shown: Vec<String> = stream.log.iter().map(|entry| self.show(entry)).collect();
@@ -193,7 +214,7 @@ impl Model {
 
     fn show(&self, entry: &Entry) -> String {
         match entry {
-            Entry::Begin(at, all) => format!("begin{}@{at}", if *all { "-all" } else { "" }),
+            Entry::Begin(at, asks) => format!("begin-{asks:?}@{at}"),
             Entry::Known(at) => format!("known@{at}"),
             Entry::Got(number, labelled) => {
                 let sent = self.publications[*number].sent;
@@ -204,6 +225,29 @@ impl Model {
             Entry::Calm(at) => format!("calm@{at}"),
             Entry::Left(at) => format!("left@{at}"),
         }
+    }
+
+    fn check_unordered(&self, stream: &Stream) -> Result<(), String> {
+        let Some((Entry::Calm(calm), after)) = stream
+            .log
+            .iter()
+            .rposition(|entry| matches!(entry, Entry::Calm(_)))
+            .and_then(|at| stream.log[at..].split_first())
+        else {
+            return Ok(());
+        };
+        if after.iter().any(|entry| matches!(entry, Entry::Gap(_))) {
+            return Ok(());
+        }
+        for (number, publication) in self.publications.iter().enumerate() {
+            let due = publication.sent > *calm && matches(stream.pattern, publication.channel);
+            let times =
+                after.iter().filter(|entry| matches!(entry, Entry::Got(it, _) if *it == number)).count();
+            if due && times != 1 && !self.classes[publication.class].drops {
+                return Err(format!("{number} arrived {times} times"));
+            }
+        }
+        Ok(())
     }
 
     fn check_class(&self, stream: &Stream, class: usize) -> Result<(), String> {
@@ -218,7 +262,7 @@ impl Model {
         let mut parts: Vec<Part> = Vec::new();
         for entry in &stream.log {
             match entry {
-                Entry::Begin(begun, all) => {
+                Entry::Begin(begun, asks) => {
                     if let Some(before) = parts.last_mut() {
                         before.until = before.until.min(*begun);
                     }
@@ -227,7 +271,9 @@ impl Model {
                         begun: *begun,
                         until,
                         last: None,
-                        gap: !(*all && promises.complete),
+                        gap: true,
+                        all: *asks == Asks::All && promises.complete,
+                        exact: *asks != Asks::Nothing && promises.history,
                         loss: false,
                         owed: Moment::MAX,
                     });
@@ -235,18 +281,20 @@ impl Model {
                 Entry::Known(at) => {
                     if let Some(part) = parts.last_mut() {
                         part.owed = part.owed.min(*at);
+                        part.gap &= !std::mem::take(&mut part.all);
                     }
                 }
                 Entry::Gap(kept) => {
                     if !self.epochs[class].as_ref().is_some_and(|epoch| kept.contains(epoch)) {
                         for part in &mut parts {
-                            (part.gap, part.owed) = (true, Moment::MAX);
+                            (part.gap, part.all, part.owed) = (true, false, Moment::MAX);
                         }
                     }
                 }
                 Entry::Loss => {
                     for part in &mut parts {
-                        (part.gap, part.loss, part.owed) = (true, true, Moment::MAX);
+                        (part.gap, part.all, part.loss) = (true, false, true);
+                        part.owed = Moment::MAX;
                     }
                 }
                 Entry::Calm(at) => {
@@ -256,7 +304,8 @@ impl Model {
                 }
                 Entry::Left(at) => {
                     if let Some(part) = parts.last_mut() {
-                        part.until = *at;
+                        // What a slow session was still to have from history, or to be told of, it does not want any more.
+                        part.until = if promises.history || promises.tells { 0 } else { *at };
                     }
                 }
                 Entry::Got(number, labelled) => {
@@ -269,7 +318,10 @@ impl Model {
                     };
                     let observed = publication.observed.unwrap_or(Moment::MAX);
                     // What was handed out before a part began is a straggler of an earlier one, unless it was asked for.
-                    let part = parts.iter_mut().rev().find(|part| *labelled || part.begun <= observed);
+                    let is_of = |part: &&mut Part| {
+                        *labelled || part.begun <= observed || (part.exact && part.owed < Moment::MAX)
+                    };
+                    let part = parts.iter_mut().rev().find(is_of);
                     let Some(part) = part.filter(|part| observed <= part.until) else { continue };
                     self.got(part, place, &expected, promises.lossy || promises.drops)?;
                 }
@@ -310,7 +362,8 @@ impl Model {
         for (place, number) in expected.iter().enumerate().skip(first) {
             let publication = &self.publications[*number];
             let due = publication.observed.is_some_and(|observed| observed < part.until)
-                && (!part.gap || publication.sent >= part.owed);
+                && (!part.gap || publication.sent >= part.owed)
+                && (part.owed < Moment::MAX || part.last.is_some());
             let newer = |other: &usize| self.publications[*other].channel == publication.channel;
             if due && !(lossy && expected[place + 1..].iter().any(newer)) {
                 return Err(format!("{number} never arrived"));

@@ -50,6 +50,8 @@ pub(super) struct Connection {
     waiting: Vec<u8>,
     open: bool,
     bytes: Vec<u8>,
+    /// The client has connected elsewhere since: it looks no more at what this socket brings, and does not return to it.
+    pub(super) left: bool,
     /// The window is shut: the client takes nothing for now.
     pub(super) stalled: bool,
 }
@@ -71,6 +73,7 @@ impl Connection {
             open: speech == Speech::Http,
             bytes: Vec::new(),
             stalled: false,
+            left: false,
         }
     }
 

@@ -34,13 +34,13 @@ pub(super) const PATTERNS: &[&str] = &[
 
 /// The tables of channels, as [`TABLES`] has them, and the channels without one.
 const CLASSES: &[Class] = &[
-    Class { prefix: "/h/", history: true, complete: true, lossy: false, drops: false },
-    Class { prefix: "/s/", history: true, complete: false, lossy: false, drops: false },
-    Class { prefix: "/v/", history: true, complete: true, lossy: false, drops: false },
-    Class { prefix: "/l/", history: true, complete: false, lossy: true, drops: false },
-    Class { prefix: "/d/", history: false, complete: false, lossy: false, drops: true },
-    Class { prefix: "/g/", history: false, complete: false, lossy: false, drops: false },
-    Class { prefix: "", history: false, complete: false, lossy: false, drops: false },
+    Class { prefix: "/h/", history: true, complete: true, lossy: false, tells: false, drops: false },
+    Class { prefix: "/s/", history: true, complete: false, lossy: false, tells: false, drops: false },
+    Class { prefix: "/v/", history: true, complete: true, lossy: false, tells: false, drops: false },
+    Class { prefix: "/l/", history: true, complete: false, lossy: true, tells: false, drops: false },
+    Class { prefix: "/d/", history: false, complete: false, lossy: false, tells: false, drops: true },
+    Class { prefix: "/g/", history: false, complete: false, lossy: false, tells: true, drops: false },
+    Class { prefix: "", history: false, complete: false, lossy: false, tells: false, drops: false },
 ];
 
 const TABLES: &str = r#"
@@ -239,8 +239,9 @@ impl World {
         drop(handed_out());
         let clients = 1 + random.below(4);
         let ways = [Way::Plain, Way::Batch, Way::Count, Way::Count];
-        let clients =
-            (0..clients).map(|name| Client::new(name, *random.pick(&ways), random.chance(50))).collect();
+        let clients = (0..clients)
+            .map(|name| Client::new(name, *random.pick(&ways), random.chance(50), random.chance(50)))
+            .collect();
         let scene = Scene {
             trouble: *random.pick(&[0, 1, 3]),
             large: *random.pick(&[500, 3000, 40_000]),
@@ -344,7 +345,7 @@ impl World {
         self.scene.trace(|| "-- calm".to_owned());
         self.scene.trouble = 0;
         for client in &mut self.clients {
-            client.wake(&mut self.scene)?;
+            client.wake();
         }
         self.catch_up(300)?;
         let now = self.scene.model.moment();
