@@ -14,7 +14,7 @@ const CONNECTIONS = 200;
 /** Sessions that were there before, and what they hear a second. */
 const STANDING = 100;
 const PULSES = 50;
-/** Calm and busy stretches come in turns, so that what else this machine does is in both. */
+/** Calm and busy stretches come in turns. What else this machine does only ever adds, so the least disturbed of each counts. */
 const ROUNDS = 6;
 const CALM_S = 3;
 /** What a stretch has to settle in before it counts. */
@@ -166,7 +166,7 @@ test(`${2 * RATE} handshakes a second where ${RATE} are allowed`, { timeout: 300
     const failures = [];
     for (const what of ["handshakes", "publishes", "deliveries"]) {
       for (const [name, share] of [["p50", 0.5], ["p99", 0.99]]) {
-        const [half, twice] = [calm, busy].map((stretches) => quantile(stretches.map((seen) => quantile(seen[what], share)), 0.5));
+        const [half, twice] = [calm, busy].map((stretches) => Math.min(...stretches.map((seen) => quantile(seen[what], share))));
         lines.push(`${what} ${name}: ${half.toFixed(2)} ms with half of the rate offered, ${twice.toFixed(2)} ms with twice the rate`);
         if (twice > 1.5 * half && twice > half + 3) failures.push(lines.at(-1));
       }
