@@ -27,7 +27,6 @@ pub use waiting::Waiter;
 
 use serde::{Deserialize, Serialize};
 
-use crate::drain::Drain;
 use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy, Unknown};
@@ -384,7 +383,7 @@ impl Broker {
     }
 
     /// Tells every session that the server goes away, and when to return.
-    pub async fn drain(&self, drain: &Drain) {
+    pub async fn drain(&self, drain: &crate::drain::Drain) {
         self.hub.drain(drain).await;
     }
 }

@@ -383,10 +383,8 @@ impl Hub {
         });
     }
 
-    /// Ends all sessions because the server goes away. All are told as fast as they can be, so that the next process can start;
-    /// each is told to return at a moment of its own.
+    /// Ends all sessions because the server goes away: all at once, since the next process waits, each told its moment to return.
     pub async fn drain(&self, drain: &Drain) {
-        /// Sessions that are told in one go, while others wait.
         const STEP: usize = 250;
         for index in 0..self.shards() {
             let tell = |count| {
