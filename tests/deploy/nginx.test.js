@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -32,7 +32,7 @@ async function freePort() {
 
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "encke-nginx-"));
-  encke = await Encke.start({ config: '[doors]\nbase = "/live"\n[rights]\nopen = true\n' });
+  encke = await Encke.start({ config: '[doors]\nbase = "/live"\nproxies = ["127.0.0.1"]\n[[rights.rule]]\nwho = ["anyone"]\nmay = ["publish", "subscribe"]\nchannels = ["/*"]\n' });
   application = createServer((request, response) => {
     asked.push({ url: request.url, headers: request.headers });
     response.end("the application");
@@ -145,6 +145,21 @@ test("below /live is Encke, beside it the application, and what a client says of
   assert.deepEqual([path, seen["x-forwarded-for"], seen.host], ["/anything", "127.0.0.1", new URL(url).host]);
   assert.match(await (await fetch(`${url}/live/encke.js`)).text(), /Encke/);
   for (const name of ["metrics", "health/ready", "api/sessions"]) assert.equal((await fetch(`${url}/live/${name}`)).status, 404, name);
+});
+
+test("who is refused is named by the address that nginx saw, and not by what the client claims", async () => {
+  const headers = { "X-Forwarded-For": "192.0.2.7", Forwarded: "for=192.0.2.8", Authorization: "Bearer none" };
+  const status = await new Promise((resolve, reject) => {
+    const asking = request(`${url}/live/channels/a`, { localAddress: "127.0.0.9", headers, agent: false }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    asking.once("error", reject).end();
+  });
+  assert.equal(status, 401);
+  const lines = () => encke.output.split("\n").filter((line) => line.includes("a request is refused"));
+  while (lines().length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(JSON.parse(lines()[0]).fields.address, "127.0.0.9");
 });
 
 test("nginx has nothing to complain about", () => {

@@ -19,7 +19,7 @@ use crate::drain::Drain;
 use crate::hub::{ClientEnd, Hub, Loss, Wire, calls, handed_out, line};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
-use crate::transport::{self, App};
+use crate::transport::{self, App, Side};
 use crate::visitors::Visitors;
 
 pub(super) const CHANNELS: &[&str] = &[
@@ -96,15 +96,13 @@ impl Server {
             Arc::new(Broker::new(hub.clone(), classes, policy, limits, Default::default(), types, metrics));
         let keeper = broker.clone();
         runtime.spawn(async move { keeper.expire().await });
-        let app = App::new(
-            broker,
-            config.doors,
-            Visitors::Loopback,
-            axum::Router::new(),
-            false,
-            Drain::new(),
-            clock.clone(),
-        );
+        let side = Side {
+            options: config.doors,
+            visitors: Visitors::Loopback,
+            router: axum::Router::new(),
+            internal: false,
+        };
+        let app = App::new(broker, side, config.limits.request_time, Drain::new(), clock.clone());
         runtime.spawn(transport::rest::watch(clock.clone()));
         let turns = runtime.spawn(hub.clone().run(0));
         Server { runtime, app, hand, clock, hub, turns }
