@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 4),
     ("server", 4),
     ("acceptor", 4),
+    ("simulation", 4),
     ("listen", 4),
     ("transport", 3),
     ("channels", 3),
