@@ -347,9 +347,9 @@ impl Broker {
         all
     }
 
-    /// Tells every session that the server goes away, spread over `within`.
-    pub async fn drain(&self, within: Duration) {
-        self.hub.drain(within).await;
+    /// Tells every session that the server goes away, and when to return.
+    pub async fn drain(&self, drain: &crate::drain::Drain) {
+        self.hub.drain(drain).await;
     }
 }
 
