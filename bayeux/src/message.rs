@@ -238,6 +238,11 @@ impl Message {
         self.encoded.id.as_ref()
     }
 
+    /// The newest positions of the other histories when it was sealed.
+    pub fn others(&self) -> &[Position] {
+        self.seal.others.as_deref().unwrap_or_default()
+    }
+
     /// The publisher that shall not hear it.
     pub fn muted(&self) -> Option<NonZeroU64> {
         self.seal.muted

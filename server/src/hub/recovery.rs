@@ -159,13 +159,14 @@ impl Shard {
             histories += 1;
             let (after, missing) = match since {
                 Since::Now => (None, None),
-                Since::All => (Some(self.past.lost(number, pattern)), None),
+                // From the very beginning: what one channel has lost says nothing of the others.
+                Since::All => (Some(0), None),
                 Since::Garbage => (None, Some(Missing::Unknown)),
                 Since::Sequence(sequence) => self.begin(number, pattern, *sequence),
                 Since::Cursor(cursor) => match cursor.sequence(class.epoch) {
                     Some(sequence) => self.begin(number, pattern, sequence),
                     None if cursor.epochs().any(|epoch| classes.iter().all(|class| class.epoch != epoch)) => {
-                        (Some(self.past.lost(number, pattern)), Some(Missing::NewEpoch))
+                        (Some(0), Some(Missing::NewEpoch))
                     }
                     None => (None, Some(Missing::Unknown)),
                 },

@@ -158,6 +158,8 @@ impl Shard {
         let receivers: usize =
             self.subscriptions.matching(message.channel()).map(|list| self.subscriptions.len(list)).sum();
         let urgent = receivers <= URGENT;
+        let abreast = if receivers > 0 { self.abreast(message) } else { None };
+        let message = abreast.as_ref().unwrap_or(message);
         for list in self.subscriptions.matching(message.channel()) {
             for slot in self.subscriptions.members(list) {
                 let session = &mut self.sessions[slot as usize];
