@@ -6,6 +6,7 @@
 mod acknowledge;
 mod answer;
 mod attachment;
+mod catch_up;
 mod expiry;
 mod gaps;
 mod interest;
