@@ -142,6 +142,10 @@ impl Broker {
     /// # Errors
     /// The policy's refusal.
     pub async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
+        if pattern.kind() == bayeux::ChannelKind::Meta {
+            self.metrics.refused("history_denied");
+            return Err(Refusal::subscribe_denied(pattern.as_str(), "meta_channel"));
+        }
         if let Err(why) = self.allowed(who, Action::History(pattern)).await {
             self.metrics.refused("history_denied");
             return Err(Refusal::subscribe_denied(pattern.as_str(), &why));

@@ -16,10 +16,13 @@ const GOOD: Duration = Duration::from_secs(30);
 /// Tickets that may be out at once; one more is refused.
 const TICKETS: usize = 100_000;
 
+/// Until when one is good, and whose it is.
+type Ticket = (Duration, Arc<Identity>);
+
 /// The tickets that are out.
 #[derive(Debug)]
 pub struct Tickets {
-    out: Mutex<HashMap<Box<str>, (Duration, Arc<Identity>)>>,
+    out: Mutex<HashMap<Box<str>, Ticket>>,
     clock: Clock,
 }
 
