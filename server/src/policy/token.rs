@@ -223,6 +223,11 @@ impl Tokens {
         &self.options.cookie
     }
 
+    /// How far the clocks of those who make tokens may be off, in seconds.
+    pub fn leeway(&self) -> u64 {
+        self.options.leeway.as_secs()
+    }
+
     /// Whether there is any key.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
