@@ -76,6 +76,19 @@ function scene(options) {
   return { clock, world, comet, states, errors };
 }
 
+/** As much of a page as a client watches. */
+function page(context) {
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible", baseURI: "http://server.test/" });
+  const window = new EventTarget();
+  Object.assign(globalThis, {
+    document, addEventListener: window.addEventListener.bind(window), removeEventListener: window.removeEventListener.bind(window),
+  });
+  context.after(() => {
+    for (const name of ["document", "addEventListener", "removeEventListener"]) delete globalThis[name];
+  });
+  return document;
+}
+
 for (const transports of BOTH) {
   test(`over ${transports} a token is shown once, and a newer one when the old one ends soon, in the same session`, async () => {
     let asked = 0;
@@ -154,20 +167,22 @@ for (const transports of BOTH) {
     assert.equal(comet.state, "connected");
   });
 
-  test(`over ${transports} a page that slept past the end of its token asks for a newer one as it wakes`, async () => {
-    let asked = 0;
-    const { clock, world, comet, states } = scene({ transports, token: () => (++asked < 3 ? "t1" : "t2") });
+  test(`over ${transports} a page that slept past the end of its token asks for a newer one as it wakes`, async (context) => {
+    let token = "t1";
+    const document = page(context);
+    const { clock, world, comet } = scene({ transports, token: () => token });
     Object.assign(world.until, { t1: clock.now() + MINUTE, t2: clock.now() + 600 * MINUTE });
     comet.connect();
     await clock.pass(31_000);
-    assert.equal(asked, 2, "it was due before the page fell asleep");
+    token = "t2";
     clock.freeze(60 * MINUTE);
     world.sweep();
+    // The network has gone without a word, so that nobody tells it but its own clock.
     world.muffle();
-    await clock.pass(2_000);
+    document.dispatchEvent(new Event("resume"));
+    await clock.pass(10);
     assert.equal(comet.state, "connected");
     assert.deepEqual(world.shown, ["t1", "t2"]);
-    assert.ok(states.length >= 3);
   });
 }
 

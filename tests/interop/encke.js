@@ -26,15 +26,17 @@ export function binary() {
 }
 
 export class Encke {
+  #args;
   #process;
   #exited;
   #output = "";
   #public;
   #internal;
 
-  /** Starts Encke in development mode on two free ports. */
-  static async start() {
+  /** Starts Encke on two free ports: in development mode, unless `args` say otherwise. */
+  static async start(args = []) {
     const encke = new Encke();
+    encke.#args = args;
     await encke.#launch("127.0.0.1:0", "127.0.0.1:0");
     return encke;
   }
@@ -85,7 +87,7 @@ export class Encke {
 
   async #launch(listen, internalListen) {
     this.#output = "";
-    const args = ["--listen", listen, "--internal-listen", internalListen];
+    const args = [...this.#args, "--listen", listen, "--internal-listen", internalListen];
     this.#process = spawn(binary(), args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#process.once("exit", (code, signal) => resolve(signal ?? code));

@@ -326,8 +326,9 @@ fn is_about_algorithm(token: &str) -> bool {
     use base64::Engine as _;
     let head = token.split('.').next().unwrap_or_default();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(head).unwrap_or_default();
-    serde_json::from_slice::<Map<String, Value>>(&bytes)
-        .is_ok_and(|head| head.get("alg").is_some_and(Value::is_string))
+    serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok_and(|head| {
+        head.get("alg").and_then(Value::as_str).is_some_and(|name| name.parse::<Algorithm>().is_err())
+    })
 }
 
 /// The algorithm of a key, and its secret.
