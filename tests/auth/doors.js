@@ -13,19 +13,18 @@ export function handshake(token) {
   return token === undefined ? message : { ...message, ext: { authentication: { token } } };
 }
 
-/** A socket at the endpoint, of which one waits for the messages that one wants. */
+/** A socket at the endpoint, and what is answered on it. */
 export class Socket {
-  heard = [];
-  #waiting = new Set();
+  /** By id, who waits for a reply. */
+  #asked = new Map();
   #ws;
 
   static open(encke, protocols = [], options = {}) {
     const socket = new Socket();
     socket.#ws = new WebSocket(encke.socketUrl("/bayeux"), protocols, options);
-    socket.closed = new Promise((resolve) => socket.#ws.on("close", (code, reason) => resolve({ code, reason: String(reason), at: performance.now() })));
+    socket.closed = new Promise((resolve) => socket.#ws.on("close", (code, reason) => resolve({ code, reason: String(reason) })));
     socket.#ws.on("message", (data) => {
-      for (const message of JSON.parse(data)) socket.heard.push({ ...message, at: performance.now() });
-      for (const look of [...socket.#waiting]) look();
+      for (const message of JSON.parse(data)) socket.#asked.get(message.id)?.(message);
     });
     const opened = new Promise((resolve, reject) => {
       socket.#ws.on("open", () => resolve(socket));
@@ -48,22 +47,23 @@ export class Socket {
     this.#ws.send(JSON.stringify(messages));
   }
 
-  until(wanted, what, ms = MS) {
-    const met = new Promise((resolve) => {
-      const look = () => {
-        const found = this.heard.find(wanted);
-        if (found && this.#waiting.delete(look)) resolve(found);
-      };
-      this.#waiting.add(look);
-      look();
-    });
-    const closed = this.closed.then(({ code, reason }) => Promise.reject(new Error(`the socket closed: ${code} ${reason}`)));
-    return within(ms, Promise.race([met, closed]), () => `${what} did not come: ${JSON.stringify(this.heard.slice(-3))}`);
+  async ask(message) {
+    const [reply] = await this.askAll([message]);
+    return reply;
   }
 
-  async ask(message) {
-    this.say(message);
-    return this.until(({ id, successful }) => id === message.id && successful !== undefined, `the answer to ${message.channel}`);
+  /** The replies to messages that go together. */
+  askAll(messages) {
+    const replies = messages.map(({ id }) => new Promise((resolve) => {
+      this.#asked.set(id, (message) => message.successful !== undefined && this.#asked.delete(id) && resolve(message));
+    }));
+    this.say(...messages);
+    return this.#within(MS, Promise.all(replies), () => `${this.#asked.size} answers, one to ${messages[0].channel}, did not come`);
+  }
+
+  #within(ms, met, what) {
+    const closed = this.closed.then(({ code, reason }) => Promise.reject(new Error(`the socket closed: ${code} ${reason}`)));
+    return within(ms, Promise.race([met, closed]), what);
   }
 
   close() {

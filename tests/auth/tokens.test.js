@@ -115,6 +115,8 @@ test("each bad token is refused at every door with its reason, and `encke token 
     }
   }
   assert.ok(count > 40, `${count}`);
+  assert.doesNotMatch(encke.output, /eyJ/, "no token stands in the log");
+  assert.match(encke.output, /"why":"token_signature"/);
 });
 
 test("a token of 1 MB is refused where it can be sent at all", async () => {
