@@ -23,37 +23,32 @@ pub(crate) fn run(options: &BesideOptions) -> Result<(), Failure> {
         options.small, options.small_rate, options.sessions, options.in_flight
     );
     let mut report = Report::new("beside", settings, common.json);
-    for round in 1..=common.rounds(9) {
-        for subject in common.subjects()? {
-            let target = common.start(&subject)?;
-            let mut crowd = Crowd::new(&target, vec!["/bench".to_owned(), "/small".to_owned()], 2)?;
-            let transport = Transport::WebSocket;
-            let urgent = |plan: Plan| Plan { urgent: true, ..plan };
-            let wide = crowd.open([publisher(transport)], common.patience())?;
-            let small = crowd.open([urgent(publisher(transport))], common.patience())?;
-            crowd.open(
-                (0..options.small).map(|_| urgent(subscriber(transport, vec![1]))),
-                common.patience(),
-            )?;
-            crowd.open((0..options.sessions).map(|_| subscriber(transport, vec![0])), common.patience())?;
+    common.each(9, &common.subjects(None)?, |round, subject| {
+        let target = common.start(subject)?;
+        let mut crowd = Crowd::new(&target, vec!["/bench".to_owned(), "/small".to_owned()], 2)?;
+        let transport = Transport::WebSocket;
+        let urgent = |plan: Plan| Plan { urgent: true, ..plan };
+        let wide = crowd.open([publisher(transport)], common.patience())?;
+        let small = crowd.open([urgent(publisher(transport))], common.patience())?;
+        crowd.open((0..options.small).map(|_| urgent(subscriber(transport, vec![1]))), common.patience())?;
+        crowd.open((0..options.sessions).map(|_| subscriber(transport, vec![0])), common.patience())?;
 
-            let pace = Pace::Open(options.small_rate);
-            let mut alone = [Source::new(SMALL, small..small + 1, 1..2, payload, pace)];
-            drive(&mut crowd, &mut alone, target.pid, common.length())?;
-            let quiet = crowd.shared.ledger.sources[SMALL].latency.value_at_quantile(0.99);
+        let pace = Pace::Open(options.small_rate);
+        let mut alone = [Source::new(SMALL, small..small + 1, 1..2, payload, pace)];
+        drive(&mut crowd, &mut alone, target.pid, common.length())?;
+        let quiet = crowd.shared.ledger.sources[SMALL].latency.value_at_quantile(0.99);
 
-            let [small_source] = alone;
-            let wide_pace = Pace::Closed(options.in_flight);
-            let mut both = [Source::new(WIDE, wide..wide + 1, 0..1, payload, wide_pace), small_source];
-            drive(&mut crowd, &mut both, target.pid, common.warmup())?;
-            let window = drive(&mut crowd, &mut both, target.pid, common.length())?;
-            crowd.drain(common.patience())?;
-            let mut values = of_window(&crowd, &window, SMALL);
-            values.push(("alone_p99_ms", quiet as f64 / 1e6));
-            report.add(round, Figures { subject: subject.name(), values });
-            check(&crowd, &subject)?;
-        }
-    }
+        let [small_source] = alone;
+        let wide_pace = Pace::Closed(options.in_flight);
+        let mut both = [Source::new(WIDE, wide..wide + 1, 0..1, payload, wide_pace), small_source];
+        drive(&mut crowd, &mut both, target.pid, common.warmup())?;
+        let window = drive(&mut crowd, &mut both, target.pid, common.length())?;
+        crowd.drain(common.patience())?;
+        let mut values = of_window(&crowd, &window, SMALL);
+        values.push(("alone_p99_ms", quiet as f64 / 1e6));
+        report.add(round, Figures::of(subject, values));
+        check(&crowd, subject)
+    })?;
     report.print();
     Ok(())
 }

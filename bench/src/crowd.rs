@@ -1,14 +1,13 @@
 //! The crowd: all sessions of a run, on one thread, driven by readiness.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Failure;
+use crate::dial::dial;
 use crate::ledger::{ChannelNumber, Ledger, Listen};
 use crate::plan::{Plan, Stage};
 use crate::scan::Shape;
@@ -81,29 +80,27 @@ impl Shared {
     }
 
     /// Ticks off the same messages as in the remembered read, when these are the same bytes for a
-    /// session that waited for the same messages.
-    pub(crate) fn repeat(&mut self, bytes: &[u8], listen: &mut Listen, now: u64) -> bool {
+    /// session that waited for the same messages; answers how many.
+    pub(crate) fn repeat(&mut self, bytes: &[u8], listen: &mut Listen, now: u64) -> Option<u64> {
         let remembered = &self.remembered;
         if remembered.bytes != bytes.len()
             || remembered.before != *listen
             || self.buffers[1 - self.current].get(..bytes.len()) != Some(bytes)
         {
-            return false;
+            return None;
         }
         for sequence in &remembered.sequences {
             self.ledger.tick(*sequence, now);
         }
         listen.last = remembered.after;
-        true
+        Some(remembered.sequences.len() as u64)
     }
 }
 
-/// Messages that go into one array, all to the same channel.
-pub(crate) struct Batch {
-    /// The channel.
-    pub(crate) channel: ChannelNumber,
-    /// How many.
-    pub(crate) messages: usize,
+/// Messages that go into one array.
+pub(crate) struct Batch<'a> {
+    /// The channel of each.
+    pub(crate) channels: &'a [ChannelNumber],
     /// Bytes of `data` in each.
     pub(crate) payload: usize,
     /// When they were due, in nanoseconds since the run began.
@@ -190,27 +187,7 @@ impl Crowd {
     fn connect(&mut self, plan: Plan) -> Result<(), Failure> {
         let number = self.sessions.len();
         let failed = |error: io::Error| Failure(format!("connection {number}: {error}"));
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, Some(Protocol::TCP))
-            .map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
-        // Closing with a reset leaves no port in TIME_WAIT.
-        socket.set_linger(Some(Duration::ZERO)).map_err(failed)?;
-        if let Some(bytes) = plan.receive_buffer {
-            socket.set_recv_buffer_size(bytes).map_err(failed)?;
-        }
-        if let IpAddr::V4(address) = self.address.ip()
-            && address.is_loopback()
-        {
-            // One source address has some 28,000 ports.
-            let source = Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number % 8).unwrap_or(2));
-            socket.bind(&SocketAddr::from((source, 0)).into()).map_err(failed)?;
-        }
-        match socket.connect(&self.address.into()) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EINPROGRESS as i32) => {}
-            Err(error) => return Err(failed(error)),
-        }
-        let mut stream = TcpStream::from_std(socket.into());
+        let mut stream = dial(self.address, number, plan.receive_buffer).map_err(failed)?;
         let poll = if plan.urgent { &self.urgent } else { &self.poll };
         self.has_urgent |= plan.urgent;
         poll.registry()
@@ -274,7 +251,7 @@ impl Crowd {
 
     /// Publishes a batch in one array, by the session `publisher`; `false` when that session's line
     /// or the ledger is full.
-    pub(crate) fn publish(&mut self, publisher: usize, source: usize, batch: &Batch) -> bool {
+    pub(crate) fn publish(&mut self, publisher: usize, source: usize, batch: &Batch<'_>) -> bool {
         let session = &mut self.sessions[publisher];
         if !session.has_room() {
             return false;
@@ -282,11 +259,11 @@ impl Crowd {
         let shared = &mut self.shared;
         let mut sequences = std::mem::take(&mut shared.seen);
         sequences.clear();
-        for _ in 0..batch.messages {
-            let Some(sequence) = shared.ledger.publish(source, batch.channel, batch.due) else { break };
+        for channel in batch.channels {
+            let Some(sequence) = shared.ledger.publish(source, *channel, batch.due) else { break };
             sequences.push(sequence);
         }
-        let whole = sequences.len() == batch.messages;
+        let whole = sequences.len() == batch.channels.len();
         if !sequences.is_empty() {
             session.publish(shared, &sequences, batch);
         }

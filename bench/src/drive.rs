@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Failure;
 use crate::crowd::{Batch, Crowd};
+use crate::draw::Draw;
 use crate::ledger::ChannelNumber;
 use crate::meter::{self, Cpu};
 
@@ -25,8 +26,10 @@ pub(crate) struct Source {
     pub(crate) publishers: Range<usize>,
     /// Its channels, in turn.
     pub(crate) channels: Range<ChannelNumber>,
-    /// Messages in one array, all to the same channel.
+    /// Messages in one array.
     pub(crate) batch: usize,
+    /// Whether each message of an array goes to a channel drawn by lot; else all go to the same one.
+    pub(crate) scattered: bool,
     /// Bytes of `data` in each message.
     pub(crate) payload: usize,
     /// When.
@@ -34,6 +37,9 @@ pub(crate) struct Source {
     /// When the next message is due, for an open loop.
     due: f64,
     turn: u32,
+    draw: Draw,
+    /// The channels of an array.
+    places: Vec<ChannelNumber>,
     /// Messages that were due and could not be sent, because the server took no more.
     pub(crate) withheld: u64,
 }
@@ -47,7 +53,20 @@ impl Source {
         payload: usize,
         pace: Pace,
     ) -> Source {
-        Source { number, publishers, channels, batch: 1, payload, pace, due: 0.0, turn: 0, withheld: 0 }
+        Source {
+            number,
+            publishers,
+            channels,
+            batch: 1,
+            scattered: false,
+            payload,
+            pace,
+            due: 0.0,
+            turn: 0,
+            draw: Draw::new(1),
+            places: Vec::new(),
+            withheld: 0,
+        }
     }
 
     /// Changes the pace from now on.
@@ -98,13 +117,30 @@ impl Source {
     }
 
     fn publish(&mut self, crowd: &mut Crowd, due: u64) -> bool {
+        let publisher = self.address();
+        let batch = Batch { channels: &self.places, payload: self.payload, due };
+        crowd.publish(publisher, self.number, &batch)
+    }
+
+    /// Chooses who publishes next, and the channels.
+    fn address(&mut self) -> usize {
         let channels = self.channels.end - self.channels.start;
         let place = self.turn % channels;
         self.turn = self.turn.wrapping_add(1);
-        let publisher = self.publishers.start + place as usize % self.publishers.len();
-        let channel = self.channels.start + place;
-        let batch = Batch { channel, messages: self.batch, payload: self.payload, due };
-        crowd.publish(publisher, self.number, &batch)
+        let publishers = u32::try_from(self.publishers.len()).unwrap_or(u32::MAX);
+        let publisher = place % publishers;
+        self.places.clear();
+        for _ in 0..self.batch {
+            let place = if self.scattered {
+                // Of the channels that this publisher has for itself: each so many places after the one before.
+                let own = (channels - publisher).div_ceil(publishers);
+                publisher + publishers * u32::try_from(self.draw.below(own as usize)).unwrap_or(0)
+            } else {
+                place
+            };
+            self.places.push(self.channels.start + place);
+        }
+        self.publishers.start + publisher as usize
     }
 }
 
@@ -151,4 +187,30 @@ pub(crate) fn drive(
         server: Cpu::of(pid)?.since(server),
         generator: meter::own_nanoseconds() - generator,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_always_published_by_the_same_session() {
+        for scattered in [false, true] {
+            let mut source = Source::new(0, 5..8, 100..110, 50, Pace::Open(1.0));
+            (source.batch, source.scattered) = (4, scattered);
+            let (mut owner, mut several) = (std::collections::HashMap::new(), 0);
+            for _ in 0..1000 {
+                let publisher = source.address();
+                assert!((5..8).contains(&publisher));
+                assert_eq!(source.places.len(), 4);
+                several += usize::from(source.places.iter().any(|place| *place != source.places[0]));
+                for channel in &source.places {
+                    assert!((100..110).contains(channel));
+                    assert_eq!(*owner.entry(*channel).or_insert(publisher), publisher);
+                }
+            }
+            assert_eq!(owner.len(), 10, "every channel has its turn");
+            assert_eq!(several > 0, scattered);
+        }
+    }
 }

@@ -9,20 +9,28 @@
 mod beside;
 mod connect;
 mod cores;
+mod counters;
 mod crowd;
+mod dial;
+mod draw;
 mod drive;
 mod fanout;
 mod floor;
+mod hear;
 mod http;
 mod idle;
 mod ledger;
 mod meter;
+mod mochiweb;
 mod options;
 mod overload;
 mod plan;
+mod ratios;
+mod recover;
 mod report;
 mod rooms;
 mod scan;
+mod served;
 mod session;
 mod stalled;
 mod target;
@@ -46,6 +54,9 @@ fn main() -> ExitCode {
         options::Command::Connect(options) => connect::run(&options),
         options::Command::Rooms(options) => rooms::run(&options),
         options::Command::Stalled(options) => stalled::run(&options),
+        options::Command::Mochiweb(options) => mochiweb::run(&options),
+        options::Command::Ratios(options) => ratios::run(&options),
+        options::Command::Recover(options) => recover::run(&options),
         options::Command::Overload(options) => overload::run(&options),
     };
     match outcome {

@@ -31,6 +31,12 @@ impl Cpu {
         Ok(Cpu { nanoseconds, user, system })
     }
 
+    /// So much, for a test.
+    #[cfg(test)]
+    pub(crate) fn of_nanoseconds(nanoseconds: u64) -> Cpu {
+        Cpu { nanoseconds, ..Cpu::default() }
+    }
+
     /// What was used since an earlier reading.
     pub(crate) fn since(self, earlier: Cpu) -> Cpu {
         Cpu {

@@ -69,7 +69,7 @@ pub(crate) fn run(options: &OverloadOptions) -> Result<(), Failure> {
     );
     let mut report = Report::new("overload", settings, common.json);
     for round in 1..=common.rounds(1) {
-        for subject in common.subjects()?.into_iter().take(1) {
+        for subject in common.subjects(None)?.into_iter().take(1) {
             let target = common.start(&subject)?;
             let mut crowd = Crowd::new(&target, vec!["/bench".to_owned()], 1)?;
             let transport = Transport::WebSocket;
@@ -116,7 +116,7 @@ pub(crate) fn run(options: &OverloadOptions) -> Result<(), Failure> {
                 ("anonymous_mb_after", after.anonymous as f64 / 1e6),
                 ("peak_mb", after.peak as f64 / 1e6),
             ]);
-            report.add(round, Figures { subject: subject.name(), values });
+            report.add(round, Figures::of(&subject, values));
             check(&crowd, &subject)?;
         }
     }

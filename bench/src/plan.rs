@@ -27,6 +27,18 @@ impl Transport {
     }
 }
 
+/// How a session acknowledges its deliveries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ack {
+    /// Not at all.
+    #[default]
+    None,
+    /// By the number of those that have arrived, which each connect tells; they come at any time.
+    Count,
+    /// In CometD's way: they come with connect replies only, and the next connect repeats the reply's number.
+    Batch,
+}
+
 /// How far a session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -59,4 +71,6 @@ pub(crate) struct Plan {
     pub(crate) receive_buffer: Option<usize>,
     /// Whether its events are looked at before those of the others.
     pub(crate) urgent: bool,
+    /// How it acknowledges.
+    pub(crate) ack: Ack,
 }

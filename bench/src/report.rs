@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::crowd::Crowd;
 use crate::drive::Window;
+use crate::target::Subject;
 
 /// Prints a line on standard output; a closed pipe is nobody's loss.
 pub(crate) fn say(line: &str) {
@@ -24,12 +25,17 @@ pub(crate) type Values = Vec<(&'static str, f64)>;
 #[derive(Clone, Debug)]
 pub(crate) struct Figures {
     /// The server, or which floor.
-    pub(crate) subject: &'static str,
+    pub(crate) subject: String,
     /// What was measured.
     pub(crate) values: Values,
 }
 
 impl Figures {
+    /// What a subject gave.
+    pub(crate) fn of(subject: &Subject, values: Values) -> Figures {
+        Figures { subject: subject.name().to_owned(), values }
+    }
+
     /// A value by its name.
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
         self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -85,19 +91,27 @@ pub(crate) struct Report {
     settings: String,
     as_json: bool,
     closed_loop: bool,
-    runs: Vec<Figures>,
+    first_is_base: bool,
+    /// Each with its round.
+    runs: Vec<(usize, Figures)>,
 }
 
 impl Report {
     /// An empty report; `settings` tells what was asked for, in words.
     pub(crate) fn new(measure: &'static str, settings: String, as_json: bool) -> Report {
-        Report { measure, settings, as_json, closed_loop: false, runs: Vec::new() }
+        Report { measure, settings, as_json, closed_loop: false, first_is_base: false, runs: Vec::new() }
     }
 
     /// Says that the rate is whatever server and generator can do, so that it matters which of
     /// them was the slower one.
     pub(crate) fn closed_loop(mut self, closed_loop: bool) -> Report {
         self.closed_loop = closed_loop;
+        self
+    }
+
+    /// Prints the ratio of each other subject to the first one, instead of the other way round.
+    pub(crate) fn first_is_base(mut self) -> Report {
+        self.first_is_base = true;
         self
     }
 
@@ -122,58 +136,80 @@ impl Report {
         {
             warn("the generator was busier than the server: this rate is the generator's");
         }
-        self.runs.push(figures);
+        self.runs.push((round, figures));
     }
 
     /// Prints medians with their spread, and the ratio of the first subject to each other one:
     /// the median of the ratios within each round, so that a slow minute of the machine cancels.
     pub(crate) fn print(&self) {
-        let mut subjects: Vec<&'static str> = Vec::new();
-        for run in &self.runs {
-            if !subjects.contains(&run.subject) {
-                subjects.push(run.subject);
+        let mut subjects: Vec<&str> = Vec::new();
+        for (_, run) in &self.runs {
+            if !subjects.contains(&run.subject.as_str()) {
+                subjects.push(&run.subject);
             }
         }
-        let Some(first) = self.runs.first() else { return };
+        let Some((_, first)) = self.runs.first() else { return };
         if self.as_json {
             return;
         }
-        let of = |subject: &str, name: &str| -> Vec<f64> {
-            self.runs.iter().filter(|run| run.subject == subject).filter_map(|run| run.get(name)).collect()
-        };
         say(&format!("\n{}: {}", self.measure, self.settings));
+        let pairs: Vec<(&str, &str)> = subjects[1..]
+            .iter()
+            .map(|other| if self.first_is_base { (*other, subjects[0]) } else { (subjects[0], *other) })
+            .collect();
         let mut heading = vec!["median (low to high)".to_owned()];
         heading.extend(subjects.iter().map(|subject| (*subject).to_owned()));
-        heading.extend(subjects[1..].iter().map(|other| format!("{}/{other}", subjects[0])));
+        heading.extend(pairs.iter().map(|(one, base)| format!("{one}/{base}")));
         let mut rows = vec![heading];
         for (name, _) in &first.values {
             let mut row = vec![(*name).to_owned()];
             // Ticks of 10 ms make a single run's user time coarse but not wrong: only their sum tells.
             let coarse = name.starts_with("user_us");
             for subject in &subjects {
-                let values = of(subject, name);
+                let values = self.of(subject, name);
                 row.push(if coarse {
                     format!("{} mean", short(mean(&values)))
                 } else {
                     cell(&values, "", short)
                 });
             }
-            for other in &subjects[1..] {
-                let (values, base) = (of(subjects[0], name), of(other, name));
-                if coarse && mean(&base) > 0.0 {
-                    row.push(format!("{:.2}x", mean(&values) / mean(&base)));
-                    continue;
-                }
-                let pairs = values.into_iter().zip(base);
-                let ratios: Vec<f64> =
-                    pairs.filter(|(_, base)| *base != 0.0).map(|(value, base)| value / base).collect();
-                row.push(cell(&ratios, "x", |ratio| format!("{ratio:.2}")));
+            for (one, base) in &pairs {
+                row.push(if coarse {
+                    let ratio = mean(&self.of(one, name)) / mean(&self.of(base, name));
+                    if ratio.is_finite() { format!("{ratio:.2}x") } else { "–".to_owned() }
+                } else {
+                    cell(&self.ratios(one, base, name), "x", |ratio| format!("{ratio:.2}"))
+                });
             }
             rows.push(row);
         }
         for line in aligned(&rows) {
             say(&line);
         }
+    }
+
+    /// The median of a value over the rounds of a subject.
+    pub(crate) fn median(&self, subject: &str, name: &str) -> f64 {
+        median(&self.of(subject, name))
+    }
+
+    fn of(&self, subject: &str, name: &str) -> Vec<f64> {
+        let runs = self.runs.iter().filter(|(_, run)| run.subject == subject);
+        runs.filter_map(|(_, run)| run.get(name)).collect()
+    }
+
+    /// One for each round that both finished.
+    fn ratios(&self, one: &str, base: &str, name: &str) -> Vec<f64> {
+        let value = |subject: &str, round: usize| {
+            let run = self.runs.iter().find(|(of, run)| *of == round && run.subject == subject);
+            run.and_then(|(_, run)| run.get(name))
+        };
+        let rounds = 1..=self.runs.iter().map(|(round, _)| *round).max().unwrap_or(0);
+        rounds
+            .filter_map(|round| Some((value(one, round)?, value(base, round)?)))
+            .filter(|(_, base)| *base != 0.0)
+            .map(|(one, base)| one / base)
+            .collect()
     }
 }
 
@@ -231,6 +267,20 @@ mod tests {
         assert_eq!(cell(&[], "x", short), "–");
         assert_eq!(cell(&[2.0], "x", short), "2.00x");
         assert_eq!(cell(&[2.0, 1.0, 3.0], "", short), "2.00 (1.00 to 3.00)");
+    }
+
+    #[test]
+    fn ratios_are_of_the_same_round() {
+        let mut report = Report::new("test", String::new(), true);
+        for (round, subject, value) in
+            [(1, "a", 4.0), (1, "b", 2.0), (2, "a", 9.0), (3, "a", 8.0), (3, "b", 2.0)]
+        {
+            let figures = Figures { subject: subject.to_owned(), values: vec![("x", value)] };
+            report.runs.push((round, figures));
+        }
+        assert_eq!(report.ratios("a", "b", "x"), [2.0, 4.0]);
+        assert_eq!(report.ratios("b", "a", "x"), [0.5, 0.25]);
+        assert_eq!(report.of("a", "x"), [4.0, 9.0, 8.0]);
     }
 
     #[test]

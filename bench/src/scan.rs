@@ -181,6 +181,14 @@ pub(crate) fn concerns(reply: &[u8], channel: &str) -> bool {
     memchr::memmem::find(reply, channel.as_bytes()).is_some()
 }
 
+/// The value of a field that is a number.
+pub(crate) fn number_field(text: &[u8], field: &str) -> Option<u64> {
+    let name = format!("\"{field}\":");
+    let rest = &text[memchr::memmem::find(text, name.as_bytes())? + name.len()..];
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
 /// The value of a string field, as it stands, escapes untouched.
 pub(crate) fn string_field<'a>(text: &'a [u8], field: &str) -> Option<&'a str> {
     let name = format!("\"{field}\":\"");
@@ -305,6 +313,8 @@ mod tests {
         let reply = br#"[{"clientId":"abc","successful":false,"channel":"/meta/handshake"}]"#;
         assert_eq!(string_field(reply, "clientId"), Some("abc"));
         assert_eq!(string_field(reply, "advice"), None);
+        assert_eq!(number_field(br#"{"ext":{"ack":120,"x":1}}"#, "ack"), Some(120));
+        assert_eq!(number_field(br#"{"ext":{"ack":true}}"#, "ack"), None);
         assert!(is_refusal(reply));
         assert!(concerns(reply, "/meta/handshake"));
         assert!(!concerns(reply, "/meta/connect"));

@@ -6,24 +6,15 @@ use std::mem;
 use mio::net::TcpStream;
 
 use crate::crowd::{Batch, Shared};
+use crate::hear::{Heard, arrived};
 use crate::ledger::Listen;
-use crate::plan::{Plan, Stage, Transport};
+use crate::plan::{Ack, Plan, Stage, Transport};
 use crate::scan::{self, Found};
 use crate::{http, words};
 
 /// Why a connection ended.
 #[derive(Debug)]
 pub(crate) struct Ended(pub(crate) String);
-
-/// What was heard in one read beside deliveries.
-#[derive(Default)]
-struct Heard {
-    opening: Vec<u8>,
-    connect: bool,
-    refused: Option<String>,
-    ping: Option<Vec<u8>>,
-    closed: Option<String>,
-}
 
 /// One session.
 pub(crate) struct Session {
@@ -41,6 +32,8 @@ pub(crate) struct Session {
     queued: Vec<u8>,
     /// Whether a POST of publications is under way.
     posting: bool,
+    /// Deliveries that the next connect acknowledges.
+    arrived: u64,
 }
 
 /// A publisher whose socket takes nothing stops at so many bytes of its own.
@@ -59,6 +52,7 @@ impl Session {
             unsent: Vec::new(),
             queued: Vec::new(),
             posting: false,
+            arrived: 0,
         }
     }
 
@@ -85,7 +79,9 @@ impl Session {
                 }
                 Transport::LongPolling => {
                     self.stage = Stage::Handshaking;
-                    self.request(shared, |out, session| words::handshake(out, session.plan.transport.name()));
+                    self.request(shared, |out, session| {
+                        words::handshake(out, session.plan.transport.name(), session.plan.ack)
+                    });
                 }
             }
         }
@@ -107,14 +103,14 @@ impl Session {
     }
 
     /// Puts publications in line, in one array.
-    pub(crate) fn publish(&mut self, shared: &mut Shared, sequences: &[u32], batch: &Batch) {
+    pub(crate) fn publish(&mut self, shared: &mut Shared, sequences: &[u32], batch: &Batch<'_>) {
         let channels = mem::take(&mut shared.channels);
-        let channel = &channels[batch.channel as usize];
         let items = |out: &mut Vec<u8>, client: &str| {
-            for (at, sequence) in sequences.iter().enumerate() {
+            for (at, (sequence, channel)) in sequences.iter().zip(batch.channels).enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
+                let channel = &channels[*channel as usize];
                 words::publish(out, client, channel, batch.due, *sequence, batch.payload);
             }
         };
@@ -197,8 +193,9 @@ impl Session {
         }
         if let [listen] = &mut self.listens[..]
             && self.stage == Stage::Ready
-            && shared.repeat(bytes, listen, now)
+            && let Some(deliveries) = shared.repeat(bytes, listen, now)
         {
+            self.arrived += deliveries;
             return Ok(());
         }
         let taken = self.read_all(shared, bytes, now)?;
@@ -217,7 +214,9 @@ impl Session {
             taken = head;
             if self.plan.transport == Transport::WebSocket {
                 self.stage = Stage::Handshaking;
-                self.request(shared, |out, session| words::handshake(out, session.plan.transport.name()));
+                self.request(shared, |out, session| {
+                    words::handshake(out, session.plan.transport.name(), session.plan.ack)
+                });
                 self.flush(shared)?;
             } else {
                 self.become_ready(shared);
@@ -250,6 +249,7 @@ impl Session {
                 heard.hear(other, ready);
             }
         });
+        self.arrived += seen.len() as u64;
         let clean = only_messages && taken == bytes.len() && ledger.faults() == faults;
         if clean && ready && listens.len() == 1 {
             shared.remember(bytes.len(), listens[0], before);
@@ -270,8 +270,12 @@ impl Session {
             let ready = self.stage == Stage::Ready;
             let listens = &mut self.listens;
             let ledger = &mut shared.ledger;
+            let count = &mut self.arrived;
             scan::body(&response.body, |found| match found {
-                Found::Message(sequence) => arrived(ledger, listens, sequence, now),
+                Found::Message(sequence) => {
+                    *count += 1;
+                    arrived(ledger, listens, sequence, now);
+                }
                 other => heard.hear(other, ready),
             });
             if self.stage == Stage::Handshaking
@@ -299,6 +303,9 @@ impl Session {
         if let Some(ping) = heard.ping {
             words::frame(&mut self.unsent, scan::PONG, &ping);
         }
+        if let (Ack::Batch, Some(number)) = (self.plan.ack, heard.number) {
+            self.arrived = number;
+        }
         if !heard.opening.is_empty() {
             self.advance(shared, &heard.opening)?;
         } else if heard.connect && self.stage == Stage::Ready {
@@ -309,7 +316,8 @@ impl Session {
 
     fn connect(&mut self, shared: &mut Shared, at_once: bool) {
         self.request(shared, |out, session| {
-            words::connect(out, &session.client, session.plan.transport.name(), at_once);
+            let acknowledged = (session.plan.ack != Ack::None).then_some(session.arrived);
+            words::connect(out, &session.client, session.plan.transport.name(), at_once, acknowledged);
         });
     }
 
@@ -361,37 +369,5 @@ impl Session {
             return;
         }
         self.listens = self.plan.listens.iter().map(|channel| shared.ledger.listen(*channel)).collect();
-    }
-}
-
-fn arrived(ledger: &mut crate::ledger::Ledger, listens: &mut [Listen], sequence: u32, now: u64) {
-    if let [listen] = listens {
-        return ledger.deliver(sequence, listen, now);
-    }
-    let channel = ledger.channel(sequence);
-    match listens.iter_mut().find(|listen| Some(listen.channel) == channel) {
-        Some(listen) => ledger.deliver(sequence, listen, now),
-        None => ledger.stray += 1,
-    }
-}
-
-impl Heard {
-    fn hear(&mut self, found: Found<'_>, ready: bool) {
-        match found {
-            Found::Message(_) => {}
-            Found::Reply(text) if scan::is_refusal(text) => {
-                self.refused = Some(String::from_utf8_lossy(&text[..text.len().min(300)]).into_owned());
-            }
-            Found::Reply(text) if ready => self.connect |= scan::concerns(text, "\"/meta/connect\""),
-            Found::Reply(text) => text.clone_into(&mut self.opening),
-            Found::Control(scan::PING, payload) => self.ping = Some(payload.to_vec()),
-            Found::Control(scan::PONG, _) => {}
-            Found::Control(scan::CLOSE, payload) => {
-                let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
-                let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
-                self.closed = Some(format!("closed by the server with {code} {reason}"));
-            }
-            Found::Control(opcode, _) => self.closed = Some(format!("a frame with opcode {opcode}")),
-        }
     }
 }

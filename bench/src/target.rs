@@ -4,13 +4,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
 use crate::cores::Cores;
 use crate::floor::Join;
+use crate::plan::Transport;
+use crate::served::{Setup, Written};
 
 /// How long a server may take to say where it listens, or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,28 +25,94 @@ pub(crate) enum Subject {
     Command(Vec<String>),
     /// A server that runs already: where, and its process.
     Running(String, u32),
+    /// Encke, started with a configuration that is written for the run.
+    Served {
+        /// Its name in tables.
+        name: &'static str,
+        /// Its executable.
+        program: String,
+        /// The configuration.
+        setup: Setup,
+    },
     /// The floor.
     Floor(Join),
+    /// A server to compare with.
+    Peer(Peer),
+}
+
+/// A server to compare with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    name: String,
+    /// The one that it speaks, when it does not speak what is measured.
+    transport: Option<Transport>,
+    words: Vec<String>,
+}
+
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Peer, String> {
+        let (name, line) = text.split_once('=').ok_or("a peer is NAME=COMMAND LINE")?;
+        let (name, transport) = match name.split_once('@') {
+            Some((name, transport)) => {
+                (name, Some(<Transport as clap::ValueEnum>::from_str(transport, false)?))
+            }
+            None => (name, None),
+        };
+        let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+        if name.is_empty() || words.is_empty() {
+            return Err("a peer has a name and a command line".to_owned());
+        }
+        Ok(Peer { name: name.to_owned(), transport, words })
+    }
 }
 
 impl Subject {
     /// Its name in tables.
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Subject::Command(_) | Subject::Running(..) => "server",
+            Subject::Served { name, .. } => name,
             Subject::Floor(Join::Never) => "floor",
             Subject::Floor(Join::Session) => "floor-joined",
             Subject::Floor(Join::Shared) => "floor-shared",
+            Subject::Peer(peer) => &peer.name,
+        }
+    }
+
+    /// Whether it is somebody else's, whose faults are told and do not end a run.
+    pub(crate) fn is_peer(&self) -> bool {
+        matches!(self, Subject::Peer(_))
+    }
+
+    /// The transport to measure it by: the floor speaks WebSocket only, a peer perhaps not what is asked for.
+    pub(crate) fn transport(&self, asked: Transport) -> Transport {
+        match self {
+            Subject::Floor(_) => Transport::WebSocket,
+            Subject::Peer(peer) => peer.transport.unwrap_or(asked),
+            _ => asked,
         }
     }
 
     /// Starts it on these cores and waits until it says where it listens.
     pub(crate) fn start(&self, cores: &Cores, path: &str) -> Result<Target, Failure> {
+        let mut written = None;
         let command = match self {
             Subject::Running(url, pid) => {
-                return Ok(Target { child: None, pid: *pid, address: address(url)?, path: path.to_owned() });
+                let address = address(url)?;
+                let internal = Arc::default();
+                return Ok(Target {
+                    child: None,
+                    pid: *pid,
+                    address,
+                    internal,
+                    path: path.to_owned(),
+                    written,
+                });
             }
-            Subject::Command(words) => words.clone(),
+            Subject::Command(words) | Subject::Peer(Peer { words, .. }) => words.clone(),
+            Subject::Served { program, setup, .. } => written.insert(setup.write()?).command(program),
             Subject::Floor(join) => {
                 let own = own_executable()?.to_string_lossy().into_owned();
                 [own.as_str(), "floor", "--listen", "127.0.0.1:0", "--join", join.name()]
@@ -52,14 +121,17 @@ impl Subject {
             }
         };
         let mut child = spawn(&command, cores)?;
-        let found = public_url(&mut child).and_then(|url| address(&url));
+        let internal = Arc::default();
+        let found = public_url(&mut child, &internal).and_then(|url| address(&url));
         let pid = child.id();
         // Whatever happened, dropping the target stops the child.
         let mut target = Target {
             child: Some(child),
             pid,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            internal,
             path: path.to_owned(),
+            written,
         };
         target.address = found?;
         Ok(target)
@@ -70,12 +142,14 @@ fn own_executable() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| Failure(format!("own executable: {error}")))
 }
 
-/// The command that is measured when none is named: `encke` beside this executable.
-pub(crate) fn default_command() -> Result<Vec<String>, Failure> {
-    let encke = own_executable()?.with_file_name("encke").to_string_lossy().into_owned();
-    Ok([encke.as_str(), "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"]
-        .map(String::from)
-        .into())
+/// Encke's executable when none is named: beside this one.
+pub(crate) fn encke_beside() -> Result<String, Failure> {
+    Ok(own_executable()?.with_file_name("encke").to_string_lossy().into_owned())
+}
+
+/// The command that is measured when none is named.
+pub(crate) fn default_command(encke: &str) -> Vec<String> {
+    [encke, "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"].map(String::from).into()
 }
 
 /// A child inherits the affinity of the thread that starts it, so this thread goes there and back.
@@ -96,19 +170,27 @@ fn spawn(command: &[String], cores: &Cores) -> Result<Child, Failure> {
 }
 
 /// Reads the line `public  http://…` from a child's output, and goes on reading so that the child
-/// never waits for room in the pipe.
-fn public_url(child: &mut Child) -> Result<String, Failure> {
+/// never waits for room in the pipe. The internal one may come later, or not at all.
+fn public_url(child: &mut Child, internal: &Arc<Mutex<Option<String>>>) -> Result<String, Failure> {
     let Some(output) = child.stdout.take() else {
         return Err(Failure("the server has no output".to_owned()));
     };
     let (tell, told) = mpsc::channel();
+    let internal = Arc::clone(internal);
     thread::spawn(move || {
         let mut lines = BufReader::new(output);
         let mut line = String::new();
-        while matches!(lines.read_line(&mut line), Ok(bytes) if bytes > 0) {
-            if let Some(url) = url_in(&line) {
-                let _ = tell.send(url);
+        // A line at a time while there may be one to come; a server that logs there is not read in vain.
+        for _ in 0..100 {
+            if !matches!(lines.read_line(&mut line), Ok(bytes) if bytes > 0) {
                 break;
+            }
+            if let Some(url) = url_in(&line, "public") {
+                let _ = tell.send(url);
+            } else if let Some(url) = url_in(&line, "internal")
+                && let Ok(mut internal) = internal.lock()
+            {
+                *internal = Some(url);
             }
             line.clear();
         }
@@ -118,9 +200,9 @@ fn public_url(child: &mut Child) -> Result<String, Failure> {
         .map_err(|_| Failure("the server did not print a line with `public` and its URL".to_owned()))
 }
 
-fn url_in(line: &str) -> Option<String> {
+fn url_in(line: &str, name: &str) -> Option<String> {
     let mut words = line.split_whitespace();
-    words.find(|word| *word == "public")?;
+    words.find(|word| *word == name)?;
     words.find(|word| word.starts_with("http://")).map(str::to_owned)
 }
 
@@ -141,8 +223,19 @@ pub(crate) struct Target {
     pub(crate) pid: u32,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    internal: Arc<Mutex<Option<String>>>,
     /// The path of its Bayeux endpoint.
     pub(crate) path: String,
+    /// The configuration that was written for it, for as long as it runs.
+    #[expect(dead_code, reason = "dropping it takes the file away")]
+    written: Option<Written>,
+}
+
+impl Target {
+    /// Where its internal listener is, if it said so.
+    pub(crate) fn internal(&self) -> Option<SocketAddr> {
+        address(self.internal.lock().ok()?.as_ref()?).ok()
+    }
 }
 
 impl Drop for Target {
@@ -164,11 +257,24 @@ mod tests {
     #[test]
     fn the_public_line_is_found_and_no_other() {
         assert_eq!(
-            url_in("  public    http://127.0.0.1:43121/\n").as_deref(),
+            url_in("  public    http://127.0.0.1:43121/\n", "public").as_deref(),
             Some("http://127.0.0.1:43121/")
         );
-        assert_eq!(url_in("  internal  http://127.0.0.1:43122/\n"), None);
-        assert_eq!(url_in("public\n"), None);
+        assert_eq!(url_in("  internal  http://127.0.0.1:43122/\n", "public"), None);
+        assert_eq!(url_in("public\n", "public"), None);
+    }
+
+    #[test]
+    fn a_peer_has_a_name_a_command_and_perhaps_a_transport() {
+        let peer: Peer = "cometd@long-polling=node cometd.js --port=0".parse().unwrap();
+        assert_eq!((peer.name.as_str(), peer.transport), ("cometd", Some(Transport::LongPolling)));
+        assert_eq!(peer.words, ["node", "cometd.js", "--port=0"]);
+        assert_eq!(Subject::Peer(peer).transport(Transport::WebSocket), Transport::LongPolling);
+        let peer: Peer = "faye=node faye.js".parse().unwrap();
+        assert_eq!(Subject::Peer(peer).transport(Transport::WebSocket), Transport::WebSocket);
+        for bad in ["faye", "=node", "faye=", "faye@pigeon=node"] {
+            assert!(bad.parse::<Peer>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 use std::io::Write;
 
+use crate::plan::Ack;
+
 /// The bytes that a message needs beside its padding: `{"t":…,"s":…,"pad":""}`.
 pub(crate) const LEAST_PAYLOAD: usize = 44;
 
@@ -92,11 +94,16 @@ fn write_to(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 }
 
 /// Appends `/meta/handshake` (Bayeux 1.0, 4.1).
-pub(crate) fn handshake(out: &mut Vec<u8>, connection_type: &str) {
+pub(crate) fn handshake(out: &mut Vec<u8>, connection_type: &str, ack: Ack) {
+    let ext = match ack {
+        Ack::None => "",
+        Ack::Count => r#","ext":{"ack":true,"encke":{"ack":"count"}}"#,
+        Ack::Batch => r#","ext":{"ack":true}"#,
+    };
     write_to(
         out,
         format_args!(
-            r#"[{{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["{connection_type}"],"id":"1"}}]"#
+            r#"[{{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["{connection_type}"],"id":"1"{ext}}}]"#
         ),
     );
 }
@@ -122,15 +129,26 @@ pub(crate) fn subscribe<'a>(
     write_to(out, format_args!(r#","id":"2"}}]"#));
 }
 
-/// Appends `/meta/connect` (Bayeux 1.0, 4.2): answered at once, or held.
-pub(crate) fn connect(out: &mut Vec<u8>, client: &str, connection_type: &str, at_once: bool) {
+/// Appends `/meta/connect` (Bayeux 1.0, 4.2): answered at once, or held; with the number of deliveries that it
+/// acknowledges.
+pub(crate) fn connect(
+    out: &mut Vec<u8>,
+    client: &str,
+    connection_type: &str,
+    at_once: bool,
+    acknowledged: Option<u64>,
+) {
     let advice = if at_once { r#","advice":{"timeout":0}"# } else { "" };
     write_to(
         out,
         format_args!(
-            r#"[{{"channel":"/meta/connect","clientId":"{client}","connectionType":"{connection_type}","id":"3"{advice}}}]"#
+            r#"[{{"channel":"/meta/connect","clientId":"{client}","connectionType":"{connection_type}","id":"3"{advice}"#
         ),
     );
+    if let Some(number) = acknowledged {
+        write_to(out, format_args!(r#","ext":{{"ack":{number}}}"#));
+    }
+    out.extend(b"}]");
 }
 
 /// Appends one publication, without the array around it; `data` is `payload` bytes long, at
@@ -186,15 +204,20 @@ mod tests {
             let expected = if channels.len() == 1 { "/a".into() } else { serde_json::json!(channels) };
             assert_eq!(request[0]["subscription"], expected);
         }
-        for at_once in [true, false] {
+        for (at_once, acknowledged) in [(true, None), (false, Some(7))] {
             let mut out = Vec::new();
-            connect(&mut out, "me", "websocket", at_once);
+            connect(&mut out, "me", "websocket", at_once, acknowledged);
             let request: serde_json::Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(request[0]["advice"].is_object(), at_once);
+            assert_eq!(request[0]["ext"]["ack"].as_u64(), acknowledged);
         }
-        let mut out = Vec::new();
-        handshake(&mut out, "websocket");
-        assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
+        for (ack, count) in [(Ack::None, false), (Ack::Count, true), (Ack::Batch, false)] {
+            let mut out = Vec::new();
+            handshake(&mut out, "websocket", ack);
+            let request: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(request[0]["ext"]["ack"] == true, ack != Ack::None);
+            assert_eq!(request[0]["ext"]["encke"]["ack"] == "count", count);
+        }
     }
 
     #[test]

@@ -112,6 +112,18 @@ fn the_other_measurements_run_in_small() {
     let rooms = measured(&format!("rooms {floor} -n 40 --rooms 20 --publishers 3"));
     assert!(number(&rooms[0], "deliveries_per_cpu_s") > 0.0);
 
+    let rooms = measured(&format!("rooms {floor} --profile cometd -n 40 --seconds 0.3"));
+    assert!((300.0..=5000.0).contains(&number(&rooms[0], "deliveries_per_s")), "{}", rooms[0]);
+    assert_eq!(number(&rooms[0], "withheld"), 0.0);
+
+    let mochiweb = measured(&format!("mochiweb {floor} -n 40 --period 200ms --periods 2"));
+    let sizes = ["10 sessions", "20 sessions", "40 sessions", "EXTRAPOLATED"];
+    for (run, size) in mochiweb.iter().zip(sizes) {
+        assert!(run["settings"].as_str().unwrap().starts_with(size), "{run}");
+    }
+    assert!((150.0..=250.0).contains(&number(&mochiweb[2], "deliveries_per_s")), "{}", mochiweb[2]);
+    assert_eq!(number(&mochiweb[3], "million_deliveries_per_s"), 5_000_000.0);
+
     let stalled =
         measured(&format!("stalled {floor} -n 30 --stalled 5 --deliveries 2000 --rooms 2 --patience 0.5"));
     assert_eq!(number(&stalled[0], "stalled"), 5.0);
@@ -120,6 +132,25 @@ fn the_other_measurements_run_in_small() {
     let overload = measured(&format!("overload {floor} -n 10"));
     assert!(number(&overload[0], "last_deliveries") >= 10.0);
     assert_eq!(number(&overload[0], "lost"), 0.0);
+}
+
+#[test]
+fn a_peer_stands_beside_and_one_that_fails_ends_nothing() {
+    let core = core();
+    let peer = format!("other={BENCH} floor --join shared");
+    let output = Command::new(BENCH)
+        .args("fanout --no-server --floors session --rounds 2 -n 5 --seconds 0.1 --json".split(' '))
+        .args(["--server-cores", &core, "--cores", &core])
+        .args(["--peer", &peer, "--peer", "absent=./no-such-server"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let runs: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let subjects: Vec<&str> = runs.iter().map(|run| run["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["floor-joined", "other", "floor-joined", "other"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(errors.matches("absent in round").count(), 2, "{errors}");
 }
 
 #[test]

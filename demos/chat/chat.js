@@ -16,7 +16,7 @@ const say = (data) => comet
   .publish(channel, { name: name.value, ...data })
   .catch(showFailure);
 
-comet.subscribe(channel, ({ data }) => showLine(data));
+comet.subscribe(channel, showLine, { since: "all" });
 comet.subscribe(`${channel}/typing`, ({ data }) => showTyping(data));
 say({ event: true, text: "joined" });
 
@@ -74,7 +74,9 @@ function line(className, ...nodes) {
   if (atTheEnd) log.scrollTop = log.scrollHeight;
 }
 
-function showLine(data) {
+function showLine({ data, replayed }) {
+  // What was said before is there to be read, not to be read out.
+  if (!replayed) log.setAttribute("aria-live", "polite");
   // What somebody did is told in the same words to those who read the room by curl or as a page.
   line(data?.event === true ? "event" : "said", author(data), " ", theirs(data?.text ?? data, TEXT));
 }
@@ -104,6 +106,10 @@ function showTyping(data) {
 function showFailure(error) {
   line("event failed", `Not sent: ${error.message}`);
 }
+
+comet.addEventListener("recovery", ({ detail }) => {
+  if (detail.pattern === channel && !detail.recovered) line("event", "Something that was said may be missing here");
+});
 
 let typedAt = 0;
 const typing = (data) => comet.publish(`${channel}/typing`, { page: me, name: name.value, ...data }).catch(() => {});

@@ -116,15 +116,16 @@ fn listed(faults: &[Fault]) -> String {
 
 impl Config {
     /// What holds in development: everybody may do everything, and the demos have history (what is below a room, such as who is
-    /// typing, has none).
+    /// typing, has none). Of ratings, each on a channel of who gives it, only the newest is kept: that is the state of the table.
     pub fn development() -> Self {
-        let history = history::Options { count: 100, age: Duration::from_secs(3600), ..Default::default() };
-        let demos = broker::ChannelOptions {
-            patterns: ["/chat/*", "/slideshow/*", "/rating/*"].map(str::to_owned).to_vec(),
-            history: Some(history),
+        let table = |patterns: &[&str], count, last_value| broker::ChannelOptions {
+            patterns: patterns.iter().copied().map(str::to_owned).collect(),
+            last_value,
+            history: Some(history::Options { count, age: Duration::from_secs(3600), ..Default::default() }),
             ..Default::default()
         };
-        let mut config = Config { channel: vec![demos], ..Config::default() };
+        let demos = vec![table(&["/chat/*", "/slideshow/*"], 100, false), table(&["/rating/**"], 1, true)];
+        let mut config = Config { channel: demos, ..Config::default() };
         config.rights.open = true;
         config.doors.callback_polling = true;
         config
@@ -199,6 +200,19 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_of_ratings_is_what_the_rater_shows() {
+        let page = include_str!("../../demos/rater/index.html");
+        let (_, shown) = page.split_once("<code>[[channel]]").expect("the page shows a table");
+        let (shown, _) = shown.split_once("</code>").expect("its end");
+        // The comments are marked for the eye.
+        let plain: String =
+            shown.lines().map(|line| line.split('<').next().unwrap_or(line).to_owned() + "\n").collect();
+        let shown: Config = toml::from_str(&format!("[[channel]]{plain}")).expect("it can be used");
+        let [_, ratings] = &Config::development().channel[..] else { panic!("there are two tables") };
+        assert_eq!(format!("{:?}", shown.channel), format!("[{ratings:?}]"));
+    }
 
     #[test]
     fn what_cannot_be_counted_is_refused_by_name() {

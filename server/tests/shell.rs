@@ -270,7 +270,7 @@ impl Cable {
 fn a_subscriber_whose_line_is_cut_goes_on_where_it_was() {
     let server = Server::start(&[]);
     let publish = |number: u32| {
-        let channel = ["/chat/a", "/rating/b"][number as usize % 2];
+        let channel = ["/chat/a", "/slideshow/b"][number as usize % 2];
         assert!(server.publish(channel, &number.to_string()).status.success());
     };
     let cable = Cable::to(&server);

@@ -37,9 +37,7 @@ count = 100
 
 /** Starts one with this configuration beside its own; `stop()` removes its folder too. */
 export async function guarded({ tokens = PLAIN, rules = RULES, doors = "callback_polling = true" } = {}) {
-  const folder = mkdtempSync(path.join(tmpdir(), "encke-auth-"));
-  const config = path.join(folder, "encke.toml");
-  writeFileSync(config, `
+  const config = `
 [doors]
 ${doors}
 
@@ -52,29 +50,26 @@ may = ["publish", "subscribe", "history"]
 channels = ["/**"]
 admin = true
 
-${rules}`);
-  try {
-    const encke = await Encke.start(["serve", "--config", config]);
-    return Object.assign(encke, {
-      folder,
-      /** What `encke token check` says: its exit code, and the word before the colon. */
-      check(token) {
-        const { status, stdout, stderr } = spawnSync(binary(), ["token", "check", "-", "--config", config], { input: token, encoding: "utf8" });
-        return { status, said: `${stdout}${stderr}`, word: /\btoken_\w+/.exec(stderr)?.[0] };
-      },
-      async close() {
-        await encke.stop("SIGKILL");
-        rmSync(folder, { recursive: true, force: true });
-      },
-      /** Asks the server API. */
-      async api(path, body) {
-        const headers = { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" };
-        const response = await fetch(encke.internalUrl(path), body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) });
-        return response.json();
-      },
-    });
-  } catch (failed) {
-    rmSync(folder, { recursive: true, force: true });
-    throw failed;
-  }
+${rules}`;
+  const encke = await Encke.start({ config });
+  const folder = mkdtempSync(path.join(tmpdir(), "encke-auth-"));
+  const file = path.join(folder, "encke.toml");
+  writeFileSync(file, config);
+  return Object.assign(encke, {
+    /** What `encke token check` says: its exit code, and the word before the colon. */
+    check(token) {
+      const { status, stdout, stderr } = spawnSync(binary(), ["token", "check", "-", "--config", file], { input: token, encoding: "utf8" });
+      return { status, said: `${stdout}${stderr}`, word: /\btoken_\w+/.exec(stderr)?.[0] };
+    },
+    async close() {
+      await encke.stop("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    },
+    /** Asks the server API. */
+    async api(path, body) {
+      const headers = { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" };
+      const response = await fetch(encke.internalUrl(path), body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) });
+      return response.json();
+    },
+  });
 }

@@ -70,6 +70,8 @@ test("the same room without scripting, by the page's own link", async () => {
   const link = page.getByRole("link", { name: "the room as a page that grows" });
   const where = new URL(await link.getAttribute("href"), page.url()).href;
   const plain = await site.visit(where.slice(site.url("").length), { scripting: false, width: 390 });
+  // What was said before it came is there.
+  await plain.getByText("joined").waitFor();
   for (let sessions = 0; sessions < 2; ) ({ sessions } = await site.curl("/chat/plain", { text: "quiet" }));
   await page.getByLabel("Message").fill(`<b>loud</b> and "clear"`);
   await page.keyboard.press("Enter");
@@ -81,6 +83,42 @@ test("the same room without scripting, by the page's own link", async () => {
   await said(page, "no script here").waitFor();
   assert.equal(await said(page, "no script here").locator(".name").textContent(), "Grace");
   if (process.env.ENCKE_SCREENSHOTS) await plain.screenshot({ path: `${process.env.ENCKE_SCREENSHOTS}/plain-390-light.png` });
+});
+
+test("a reload and a newcomer see what was said before, each line once and in order", async () => {
+  const ada = await enter("kept", "Ada");
+  for (let n = 0; n < 120; n += 1) await site.curl("/chat/kept", { text: `line ${n}` });
+  await ada.getByLabel("Message").fill("the last of mine");
+  await ada.keyboard.press("Enter");
+  await said(ada, "the last of mine").waitFor();
+  await ada.reload();
+  // The newcomer's own arrival comes after all that is kept.
+  const grace = await enter("kept", "Grace");
+  for (const page of [ada, grace]) {
+    await page.getByText("Grace joined").waitFor();
+    await page.getByText("Ada left").waitFor();
+    const lines = (await page.locator(".log p").allTextContents()).map((line) => line.replace(/^anonymous /, ""));
+    const from = lines.indexOf("line 119");
+    assert.deepEqual(lines.slice(from), ["line 119", "Ada the last of mine", "Ada left", "Ada joined", "Grace joined"]);
+    const first = 119 - from;
+    assert.deepEqual(lines.slice(0, from), Array.from({ length: from }, (_, index) => `line ${first + index}`));
+    assert.ok(from >= 95, `only ${from} lines are kept`);
+    assert.deepEqual(page.complaints, []);
+  }
+  // Read out is only what is new.
+  assert.equal(await grace.locator(".log").getAttribute("aria-live"), "polite");
+});
+
+test("a room whose server was restarted says so, and goes on", async () => {
+  const ada = await enter("restarted", "Ada");
+  await site.curl("/chat/restarted", { text: "before" });
+  await said(ada, "before").waitFor();
+  await site.encke.restart("SIGKILL");
+  await ada.getByText("Something that was said may be missing here").waitFor();
+  await site.curl("/chat/restarted", { text: "after" });
+  await said(ada, "after").waitFor();
+  assert.equal(await said(ada, "before").count(), 1);
+  assert.equal(await ada.getByText("Ada joined").count(), 1);
 });
 
 test("the inspector opens under the strict policy", async () => {

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { Site } from "./browser.js";
 
 /** Texts on a history and on channels without one between them. */
-const CHANNELS = ["/chat/demo", "/rating/demo", "/elsewhere"];
+const CHANNELS = ["/chat/demo", "/slideshow/demo", "/elsewhere"];
 const ROUNDS = 3;
 
 /** A line to the server that can be cut. */
@@ -69,13 +69,13 @@ test("a browser that is cut off gets what it has missed, once and in order", asy
       for (const channel of channels) events.addEventListener(channel, ({ data }) => window.heard.push([channel, JSON.parse(data)]));
       events.addEventListener("recovery", ({ data }) => window.told.push(JSON.parse(data)));
     }, CHANNELS);
-    const expected = { "/chat/demo": [], "/rating/demo": [] };
+    const expected = { "/chat/demo": [], "/slideshow/demo": [] };
     for (let round = 0; round < ROUNDS; round += 1) {
       await page.waitForFunction((times) => window.opened === times, round + 1);
       // The first time it is cut off before it has heard anything.
       if (round > 0) await publish("/elsewhere", round);
       cable.cut();
-      for (const channel of ["/chat/demo", "/rating/demo"]) {
+      for (const channel of ["/chat/demo", "/slideshow/demo"]) {
         for (const number of [1, 2, 3]) {
           await publish(channel, 10 * round + number);
           expected[channel].push(10 * round + number);

@@ -30,17 +30,19 @@ const PAGES = {
     },
   },
   chat: {
-    path: "demos/chat/",
+    // A room for each form: what was said in another one is kept there.
+    path: ({ width, scheme }) => `demos/chat/#${width}-${scheme}`,
     async live(page) {
       await connected(page);
+      const channel = `/chat/${new URL(page.url()).hash.slice(1)}`;
       for (const data of [
         { name: "Caroline", event: true, text: "joined" },
         { name: "Caroline", text: "I have found another one tonight." },
         { text: "hello" },
         { name: "Johann", text: "It is back after three years and a third, exactly as computed: 1822, 1825, 1828. Nobody has to look for it any more, one only has to look." },
         { name: "Caroline", event: true, text: "left" },
-      ]) await site.curl("/chat/demo", data);
-      await site.curl("/chat/demo/typing", { page: "another", name: "Johann" });
+      ]) await site.curl(channel, data);
+      await site.curl(`${channel}/typing`, { page: "another", name: "Johann" });
       await page.getByText("Caroline left").waitFor();
       await page.locator(".typing").filter({ hasText: "typing" }).waitFor();
     },
@@ -71,6 +73,19 @@ const PAGES = {
       await shownBy(page, "/slideshow/forms-2007", slide, "4 of 7");
     },
   },
+  rater: {
+    path: "demos/rater/",
+    async live(page) {
+      await connected(page);
+      const votes = { ask: [4, 5, 3], hack: [5, 5, 4, 1], proxies: [2, 3], kettle: [5, 4, 5, 5, 3], slow: [1] };
+      for (const [talk, all] of Object.entries(votes)) {
+        for (const [device, stars] of all.entries()) await site.curl(`/rating/${talk}/device${device}`, { stars });
+      }
+      await page.getByRole("group", { name: "kettle" }).getByRole("radio", { name: "4 stars" }).check();
+      await page.locator(".talk.ahead").waitFor();
+      await page.locator(".talk.fresh").first().waitFor();
+    },
+  },
   curl: {
     path: "demos/curl/",
     async live(page) {
@@ -85,7 +100,7 @@ const connected = (page) => page.locator('.state[data-state="connected"]').waitF
 
 /** All the sources of the page stand in it. */
 async function sources(page) {
-  for (const code of await page.locator(".source code").all()) await code.filter({ hasText: "comet" }).waitFor();
+  for (const code of await page.locator(".source[data-file] code").all()) await code.filter({ hasText: "comet" }).waitFor();
 }
 
 /** Publishes until `page`, which does not say when it listens, shows it. */
@@ -101,7 +116,7 @@ async function shownBy(page, channel, data, text) {
 for (const [name, { path: where, live, options }] of Object.entries(PAGES)) {
   for (const form of FORMS) {
     test(`${name} at ${form.width} pixels, ${form.scheme}`, async () => {
-      const page = await site.visit(where, { ...form, ...options });
+      const page = await site.visit(typeof where === "function" ? where(form) : where, { ...form, ...options });
       await live(page);
       await sources(page);
       if (screenshots) await page.screenshot({ path: path.join(screenshots, `${name}-${form.width}-${form.scheme}.png`), fullPage: true });

@@ -109,6 +109,19 @@ test("where curl moves the page", async () => {
   await unharmed(page);
 });
 
+test("in the session rater, where only votes count", async () => {
+  const page = await site.visit("demos/rater/", { width: 390 });
+  await connected(page);
+  for (const text of Object.values(HOSTILE)) await site.curl("/rating/kettle/hostile", { stars: text, title: text });
+  for (const stars of [-1, 6, 2.5, 1e300, "5", null, [5], { stars: 5 }, true, LONG]) await site.curl("/rating/kettle/hostile", { stars });
+  for (const data of SHAPELESS) await site.curl("/rating/kettle/hostile", data);
+  for (const channel of ["/rating/kettle", "/rating/no-such-talk/device", "/rating/__proto__/device", "/rating/constructor/device"]) await site.curl(channel, { stars: 5 });
+  await site.curl("/rating/kettle/__proto__", { stars: 4 });
+  await page.locator('[data-number="votes"]').filter({ hasText: /^1$/ }).waitFor();
+  await page.locator('[data-number="average"]').filter({ hasText: "4.0" }).waitFor();
+  await unharmed(page);
+});
+
 test("on the index", async () => {
   const page = await site.visit("", { width: 390 });
   await connected(page);

@@ -2,7 +2,8 @@
 // listens, stops it, and brings it back on the same ports.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -26,18 +27,21 @@ export function binary() {
 }
 
 export class Encke {
-  #args;
   #process;
   #exited;
   #output = "";
   #public;
   #internal;
+  #config;
 
-  /** Starts Encke on two free ports: in development mode, unless `args` say otherwise. */
-  static async start(args = []) {
+  /**
+   * Starts Encke on two free ports: in development mode, or in production mode when `config`, the text of a
+   * configuration, is given. `host` is where its public listener is.
+   */
+  static async start({ config, host = "127.0.0.1" } = {}) {
     const encke = new Encke();
-    encke.#args = args;
-    await encke.#launch("127.0.0.1:0", "127.0.0.1:0");
+    encke.#config = config;
+    await encke.#launch(`${host}:0`, "127.0.0.1:0");
     return encke;
   }
 
@@ -59,6 +63,18 @@ export class Encke {
   /** `host:port` of the public listener. */
   get address() {
     return new URL(this.#public).host;
+  }
+
+  /** The number of its process. */
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** A figure at `/metrics`, by its name and labels as they stand there: 0 when there is none. */
+  async metric(name) {
+    const response = await fetch(this.internalUrl("/metrics"), { signal: AbortSignal.timeout(START_MS) });
+    const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
+    return Number(line?.slice(name.length) ?? 0);
   }
 
   /** Everything this process wrote since its last start, standard output and error together. */
@@ -87,7 +103,14 @@ export class Encke {
 
   async #launch(listen, internalListen) {
     this.#output = "";
-    const args = [...this.#args, "--listen", listen, "--internal-listen", internalListen];
+    const args = ["--listen", listen, "--internal-listen", internalListen];
+    let folder;
+    if (this.#config !== undefined) {
+      folder = mkdtempSync(path.join(tmpdir(), "encke-"));
+      const file = path.join(folder, "encke.toml");
+      writeFileSync(file, this.#config);
+      args.unshift("serve", "--config", file);
+    }
     this.#process = spawn(binary(), args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#process.once("exit", (code, signal) => resolve(signal ?? code));
@@ -118,6 +141,8 @@ export class Encke {
     } catch (failed) {
       this.#process.kill("SIGKILL");
       throw failed;
+    } finally {
+      if (folder) rmSync(folder, { recursive: true });
     }
   }
 }

@@ -35,11 +35,14 @@ export class Peer {
   #stderr = "";
   #watchers = new Set();
 
-  /** Starts a process with a client of `kind` (`cometd` or `faye`) in it, not connected yet. */
-  constructor(kind, name) {
+  /**
+   * Starts a process with a client of `kind` (`cometd` or `faye`) in it, not connected yet. `script` is another file to
+   * run; `within` is a command before it, such as one that enters a network namespace.
+   */
+  constructor(kind, name, { script = new URL(`./${kind}/client.js`, import.meta.url), within = [] } = {}) {
     this.#name = `${kind} client ${name}`;
-    const script = fileURLToPath(new URL(`./${kind}/client.js`, import.meta.url));
-    this.#child = fork(script, { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
+    const [execPath, ...execArgv] = [...within, process.execPath];
+    this.#child = fork(fileURLToPath(script), { stdio: ["ignore", "ignore", "pipe", "ipc"], execPath, execArgv });
     this.#child.stderr.setEncoding("utf8").on("data", (text) => (this.#stderr += text));
     this.#child.on("message", (message) => this.#hear(message));
     this.#exited = new Promise((resolve) => this.#child.once("exit", (code, signal) => resolve(signal ?? code)));
@@ -84,6 +87,11 @@ export class Peer {
     this.#child.disconnect();
     const how = await within(ms, this.#exited, () => `${this.#name} has left and its process does not end`);
     assert.equal(how, 0, `${this.#name} ended with ${how}: ${this.#stderr}`);
+  }
+
+  /** Sends the process a signal. */
+  signal(name) {
+    this.#child.kill(name);
   }
 
   /** Ends the process whatever it does. */

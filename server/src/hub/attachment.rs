@@ -318,6 +318,7 @@ impl Shard {
         let mut bytes = Vec::new();
         let Some(session) = self.get_mut(key) else { return bytes };
         if !session.outlet.is_vacant() || session.ack() != Ack::None {
+            self.catch_up(key.slot);
             return bytes;
         }
         for (number, message) in session.outbox.iter().enumerate() {

@@ -124,7 +124,7 @@ impl Options {
 
     /// Whether an outbox may hold one more. An empty one may, whatever its size: nothing would ever make room for it.
     fn has_room(&self, outbox: &Outbox, message: &Message) -> bool {
-        outbox.len() == 0
+        outbox.bytes() == 0
             || (outbox.len() < self.outbox_messages && outbox.bytes() + message.bytes() <= self.outbox_bytes)
     }
 }

@@ -123,6 +123,11 @@ impl Outbox {
         self.all().skip(self.sent as usize)
     }
 
+    /// The first one, whether it was handed over or waits.
+    pub(super) fn oldest(&self) -> Option<&Arc<Message>> {
+        self.all().next()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
         let (one, many) = match &self.queue {
             Queue::Empty => (None, None),

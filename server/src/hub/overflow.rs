@@ -7,6 +7,7 @@ use bayeux::{Message, Pattern, SessionId};
 use serde::Serialize;
 
 use super::expiry::TICK;
+use super::outlet::Outlet;
 use super::past::Class;
 use super::session::{Ended, Session};
 use super::shard::Shard;
@@ -48,7 +49,8 @@ pub struct Slow {
 }
 
 impl Shard {
-    /// The message finds no room, or has to wait for the word that others before it did not. It is the connection that is blocked, absent, or owes acknowledgements.
+    /// The message finds no room, or has to wait for the word that others before it did not. It is the connection that is
+    /// blocked, absent, or owes acknowledgements.
     pub(super) fn overflow(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
         let session = &self.sessions[slot as usize];
         let tells = session.more.as_ref().is_some_and(|more| more.has_lost());
@@ -59,9 +61,11 @@ impl Shard {
         let number = Class::of(message.position());
         let class = &self.classes[number];
         let (policy, history) = (class.on_overflow, class.history);
+        // A connection that works, and only acknowledges late, is not to lose what a short history lets go of meanwhile.
+        let is_long = class.keeps >= self.options.outbox_messages;
         let session = &mut self.sessions[slot as usize];
         let free = session.is_free();
-        if policy == OnOverflow::Gap && history {
+        if policy == OnOverflow::Gap && history && (!free || is_long) {
             self.metrics.overflowed("gap");
             self.say_slow(slot, message, "it will catch up from history");
             self.shut_gate(slot, number, message.position().sequence - 1);
@@ -90,9 +94,13 @@ impl Shard {
                 self.metrics.overflowed("drop-oldest");
                 // Those of other tables are not this one's to drop: it drops the new one when none of its own waits.
                 let of_class = |older: &Message| Class::of(older.position()) == number;
-                let numbered = session.numbered();
                 let mut room = self.options.has_room(&session.outbox, message);
-                while !room && session.outbox.drop_oldest(numbered, of_class) {
+                while !room {
+                    match session.drop_oldest(of_class) {
+                        Dropped::Nothing => break,
+                        Dropped::Waiting => {}
+                        Dropped::Numbered => _ = self.metrics.given_up.inc(),
+                    }
                     room = self.options.has_room(&session.outbox, message);
                 }
                 self.say_slow(slot, message, "its oldest message is dropped");
@@ -178,9 +186,11 @@ impl Shard {
 }
 
 impl Session {
-    /// Lets go of the delivery that has been unacknowledged longest; false when there is none.
+    /// Lets go of the delivery that has been unacknowledged longest; false when there is none that this connection has
+    /// been handed, or that an earlier one has been and the next one can be told of.
     fn give_up_oldest(&mut self) -> bool {
-        if self.outbox.sent() == 0 {
+        let is_lost = matches!(self.outlet, Outlet::Absent) && self.numbered() > 0;
+        if self.outbox.sent() == 0 && !is_lost {
             return false;
         }
         let Some(more) = &mut self.more else { return false };
@@ -189,4 +199,26 @@ impl Session {
         more.given_up = true;
         true
     }
+
+    /// Lets go of the oldest message of a class. What an earlier connection was handed comes first, and the next one is told
+    /// of it unless it has arrived; what this connection was handed is on its way, and comes last.
+    fn drop_oldest(&mut self, of_class: impl Fn(&Message) -> bool) -> Dropped {
+        let in_front = self.outbox.oldest().is_some_and(|oldest| of_class(oldest));
+        if in_front && matches!(self.outlet, Outlet::Absent) && self.give_up_oldest() {
+            return Dropped::Numbered;
+        }
+        if self.outbox.drop_oldest(self.numbered(), of_class) {
+            return Dropped::Waiting;
+        }
+        if in_front && self.give_up_oldest() { Dropped::Numbered } else { Dropped::Nothing }
+    }
+}
+
+/// What was let go of to make room.
+enum Dropped {
+    Nothing,
+    /// It had never been handed over.
+    Waiting,
+    /// It may have arrived: the client knows it by its number.
+    Numbered,
 }

@@ -15,6 +15,8 @@ pub struct Class {
     pub patterns: Vec<Pattern>,
     /// Whether they have history.
     pub history: bool,
+    /// Messages that are kept of each.
+    pub keeps: usize,
     /// What waits for a slow consumer.
     pub deliver: Deliver,
     /// What happens at the bound.

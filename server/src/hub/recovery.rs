@@ -194,8 +194,17 @@ impl Shard {
             worst = Some(Missing::Unknown);
         }
         recovery.recovered = asked.then_some(worst.map_or(Ok(()), Err));
-        self.catch_up(key.slot);
+        self.catch_up_after_reply(key.slot);
         recovery
+    }
+
+    /// What a subscription begins with follows the reply to it: a client that begins anew when it hears what became of its
+    /// recovery must not lose what it was just told. On a socket the reply's own write goes on with it, and a response takes
+    /// nothing along; a poll that is held elsewhere is answered now.
+    fn catch_up_after_reply(&mut self, slot: u32) {
+        if matches!(self.sessions[slot as usize].outlet, Outlet::Poll(_)) {
+            self.catch_up(slot);
+        }
     }
 
     /// Where to begin after a sequence that a client gave, and what is missing there.
@@ -213,7 +222,7 @@ impl Shard {
         for (number, class) in classes.iter().enumerate() {
             if class.last_value && class.may_have(pattern) {
                 self.replay(key, number, pattern, 0, true);
-                self.catch_up(key.slot);
+                self.catch_up_after_reply(key.slot);
             }
         }
     }

@@ -22,6 +22,7 @@ impl Past for NoPast {
             epoch: 256,
             patterns: Vec::new(),
             history: false,
+            keeps: 0,
             deliver: Deliver::Every,
             on_overflow: OnOverflow::End,
             last_value: false,

@@ -206,6 +206,22 @@ fn a_held_connect_is_answered_when_much_is_unacknowledged() {
 }
 
 #[test]
+fn a_history_that_is_shorter_than_an_outbox_does_not_cost_a_working_connection_messages() {
+    let encke = Encke::with(|config| {
+        config.sessions.outbox_messages = 10;
+        crate::history::keep(config, "/a", 2);
+    });
+    let mut socket = acknowledging(&encke, COUNT);
+    for number in 0..30 {
+        publish(&encke, "/a", &json!(number));
+    }
+    for number in 0..30 {
+        assert_eq!(socket.message()["data"], number, "nothing is read back, and nothing is missing");
+    }
+    assert_eq!(encke.figure("encke_gaps_total"), 0);
+}
+
+#[test]
 fn who_never_acknowledges_on_a_connection_that_works_is_given_up_on_quietly_and_told_when_it_fails() {
     let encke = Encke::with(|config| config.sessions.outbox_messages = 10);
     let mut socket = acknowledging(&encke, COUNT);

@@ -60,6 +60,32 @@ fn a_new_session_gets_what_the_old_one_missed() {
 }
 
 #[test]
+fn a_replay_follows_the_reply_that_announces_it() {
+    let encke = Encke::with(|config| {
+        keep(config, "/a", 10);
+        keep(config, "/b", 10);
+        config.channel[1].last_value = true;
+    });
+    publish(&encke, "/a", &json!(1));
+    publish(&encke, "/b", &json!(1));
+    let mut socket = Socket::connected(&encke);
+    for fields in [
+        json!({"subscription": "/a", "ext": {"encke": {"since": {"/a": "all"}}}}),
+        json!({"subscription": "/b"}),
+    ] {
+        socket.tell("/meta/subscribe", fields);
+        assert_eq!(socket.message()["channel"], "/meta/subscribe");
+        assert_eq!(socket.message()["data"], 1);
+    }
+    // In a response too: what it brings comes with the next connect.
+    let mut polls = crate::polling::Polling::connected(&encke);
+    let fields = json!({"subscription": "/a", "ext": {"encke": {"since": {"/a": "all"}}}});
+    let subscribe = polls.request("/meta/subscribe", fields);
+    assert_eq!(polls.ask(&json!([subscribe])).len(), 1);
+    assert_eq!(polls.hold().polled()[0]["data"], 1);
+}
+
+#[test]
 fn a_narrow_replay_under_a_wide_live_subscription_is_told_apart() {
     let encke = Encke::with(|config| keep(config, "/**", 100));
     let mut socket = Socket::listening(&encke, "/a/**");

@@ -5,6 +5,9 @@ import { chromium } from "playwright-core";
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 
+/** A page that the test makes up belongs to no network, and Chromium would keep it from loopback. */
+export const OWN_PAGE = ["--disable-features=LocalNetworkAccessChecks"];
+
 /** Starts one; `close()` it. */
 export function start(args = []) {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...ARGS, ...args] });

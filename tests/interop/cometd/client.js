@@ -3,10 +3,12 @@
 import { adapt } from "cometd-nodejs-client";
 
 import { answer, tell } from "../peer_process.js";
+import { ReplayExtension } from "./replay_extension.js";
 
 adapt();
 // After adapt(): the module looks for WebSocket and XMLHttpRequest when it is loaded.
 const { CometD } = await import("cometd");
+const { AckExtension } = await import("cometd/AckExtension.js");
 
 const cometd = new CometD();
 /** pattern → the subscription; a new handshake empties it on the client's side, so it is kept to subscribe again. */
@@ -18,7 +20,7 @@ const reply = (send) => new Promise((resolve) => send(resolve));
 function listen(pattern) {
   return reply((replied) => {
     // The client calls a listener to `/**` for replies of its own as well.
-    const receive = ({ channel, data }) => data !== undefined && tell("received", { pattern, channel, data });
+    const receive = ({ channel, data, ext }) => data !== undefined && tell("received", { pattern, channel, data, ext });
     subscriptions.set(pattern, cometd.subscribe(pattern, receive, replied));
   });
 }
@@ -38,16 +40,23 @@ cometd.addListener("/meta/handshake", async ({ successful, clientId, error, advi
   tell("resubscribed", { clientId });
 });
 
-cometd.addListener("/meta/connect", ({ successful, error, advice }) => {
-  tell("connect", { successful, error, advice });
+cometd.addListener("/meta/connect", ({ successful, error, advice, ext }) => {
+  tell("connect", { successful, error, advice, ext });
+});
+
+cometd.addListener("/meta/subscribe", ({ successful, subscription, ext }) => {
+  tell("subscribe", { successful, subscription, ext });
 });
 
 answer({
-  async open({ url, transport }) {
+  // `ack`: with the client's own extension. `replay`: with one as Salesforce's clients have it. `options` go to the client.
+  async open({ url, transport, ack, replay, options }) {
+    if (ack) cometd.registerExtension("ack", new AckExtension());
+    if (replay) cometd.registerExtension("replay", new ReplayExtension(replay));
     for (const type of cometd.getTransportTypes()) {
       if (type !== transport) cometd.unregisterTransport(type);
     }
-    cometd.configure({ url, logLevel: "warn", maxSendBayeuxMessageSize: 128 * 1024 });
+    cometd.configure({ url, logLevel: "warn", maxSendBayeuxMessageSize: 128 * 1024, ...options });
     const connected = reply((resolve) => {
       cometd.addListener("/meta/connect", ({ successful }) => successful && resolve());
     });

@@ -29,8 +29,9 @@ function listen(pattern) {
 }
 
 answer({
-  async open({ url, transport }) {
-    client = new faye.Client(url, { retry: 1 });
+  // `retry`: after how many seconds what was not answered is sent again.
+  async open({ url, transport, retry = 1 }) {
+    client = new faye.Client(url, { retry });
     client.replyTo = new Map();
     if (transport === "long-polling") client.disable("websocket");
     client.addExtension({
@@ -73,7 +74,7 @@ answer({
     return replied;
   },
 
-  publish: ({ channel, data }) => outcome(client.publish(channel, data)),
+  publish: ({ channel, data, options }) => outcome(client.publish(channel, data, options)),
 
   // Over HTTP Faye sends each full batch on a connection of its own, so only waiting keeps the order.
   async burst({ channel, from, count }) {
