@@ -175,7 +175,9 @@ impl Unknown {
             Unknown::Ticket => "the ticket has been used, or is older than half a minute",
             Unknown::NoTokens => "this server has no [[tokens.key]], so it takes no tokens",
             Unknown::OtherSubject => "the token is good, and is somebody else's than the session",
-            Unknown::InUrl => "a token does not stand in a URL, which ends up in logs: ask POST /ticket for a ticket",
+            Unknown::InUrl => {
+                "a token does not stand in a URL, which ends up in logs: ask POST /ticket for a ticket"
+            }
         }
     }
 }

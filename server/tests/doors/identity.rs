@@ -409,11 +409,8 @@ fn by_scripts_a_ticket_says_who_shakes_hands_and_who_renews_and_a_token_is_refus
 fn what_was_let_in_with_a_token_is_over_with_it_before_it_has_a_session() {
     let (encke, key) = guarded(|config| config.tokens.leeway = Duration::ZERO);
     let open = |token: &str| {
-        let mut wire = encke.wire();
-        let headers = format!("{}Sec-WebSocket-Protocol: bearer, {token}\r\n", Socket::headers());
-        wire.get("/bayeux", &headers);
-        assert_eq!(wire.head().status, 101);
-        Socket::on(wire)
+        let headers = format!("Sec-WebSocket-Protocol: bearer, {token}\r\n");
+        Socket::over_with(encke.wire(), "/bayeux", &headers)
     };
     let says = |socket: &mut Socket| {
         socket.say(&json!([{"channel": "/users/alice/x", "id": "p", "data": 1}]));
@@ -432,7 +429,10 @@ fn what_was_let_in_with_a_token_is_over_with_it_before_it_has_a_session() {
     revoked.say(&json!([handshake()]));
     assert_eq!(revoked.reply("h")["error"], "403:token_revoked:authentication_failed");
     let late = encke.wire().get(&format!("/channels/users/alice/x?as=lines{ticket}"), "").response();
-    assert_eq!((late.status, &late.json()["error"]), (401, &json!("403:token_revoked:authentication_failed")));
+    assert_eq!(
+        (late.status, &late.json()["error"]),
+        (401, &json!("403:token_revoked:authentication_failed"))
+    );
 }
 
 #[test]
