@@ -176,7 +176,15 @@ impl Broker {
         Err(why)
     }
 
-    async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
+    /// Whether the past of a pattern may be read.
+    ///
+    /// # Errors
+    /// The policy's refusal.
+    pub async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
+        if pattern.kind() == bayeux::ChannelKind::Meta {
+            self.metrics.refused("history_denied");
+            return Err(Refusal::subscribe_denied(pattern.as_str(), "meta_channel"));
+        }
         if let Err(why) = self.allowed(who, Action::History(pattern)).await {
             self.metrics.refused("history_denied");
             return Err(Refusal::subscribe_denied(pattern.as_str(), &why));

@@ -88,6 +88,10 @@ async fn messages(
             return Answer::Response(error(app, StatusCode::BAD_REQUEST, "400::parameter_invalid", &why));
         }
     };
+    // Whether there is any history is told to those who may read it.
+    if let Err(refusal) = app.broker.may_read(&identity, &pattern).await {
+        return Answer::Response(error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed here"));
+    }
     if !app.broker.has_history(&pattern) {
         let string = format!("404:{}:history_absent", pattern.as_str());
         let why = "no channel there has history: a [[channel]] table with [channel.history] gives it one";
