@@ -119,6 +119,13 @@ test("each bad token is refused at every door with its reason, and `encke token 
   assert.match(encke.output, /"why":"token_signature"/);
 });
 
+test("what is shown and is no text is refused, too, and not taken for nobody", async () => {
+  for (const token of [7, "", {}, [], true, ["eyJ"]]) {
+    assert.equal((await poll(encke, [handshake(token)]))[0].error, "403:token_malformed:authentication_failed", JSON.stringify(token));
+  }
+  assert.equal((await poll(encke, [handshake(null)]))[0].successful, true);
+});
+
 test("a token of 1 MB is refused where it can be sent at all", async () => {
   const token = "x".repeat(1 << 20);
   assert.equal(encke.check(token).word, "token_too_long");
