@@ -3,30 +3,25 @@
 //! One, and not `SO_REUSEPORT`, which would let two servers share a port unnoticed. Not tokio's listener
 //! either: its streams belong to the runtime that accepted them, and these shall belong to the core that serves them.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+mod turned_away;
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::sync::mpsc;
+use turned_away::TurnedAway;
 
+use crate::hub::Wire;
+use crate::listen::{Bound, File};
 use crate::metrics::Metrics;
+use crate::places::{Place, Places};
 use crate::transport::App;
-
-/// Connections that the kernel may hold for us between two accepts; a deploy brings everybody at once.
-const BACKLOG: i32 = 4096;
-
-/// What the kernel may hold of bytes that a peer does not take, beyond what is on its way. Without it a
-/// stalled reader costs 3.9 MB.
-const UNSENT: u32 = 16 * 1024;
-
-/// How long bytes may stay unacknowledged before the connection is dead: one heartbeat and 15 s. Without it a peer that
-/// lost its power is missed after a quarter of an hour.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(40);
 
 /// A pause after an accept that failed: for want of descriptors, mostly, which come back when others leave.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -34,17 +29,75 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LISTEN: Token = Token(0);
 const WAKE: Token = Token(1);
 
+/// A socket that was accepted and belongs to no runtime yet.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.shutdown(how),
+            Stream::Unix(stream) => stream.shutdown(how),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A socket on its way to the core that will serve it.
 pub(crate) struct Arrival {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: IpAddr,
+    stream: Stream,
+    /// Where it comes from; a program at a Unix socket has no address.
+    pub(crate) peer: Option<IpAddr>,
+    place: Option<Place>,
     pub(crate) app: Arc<App>,
+}
+
+impl Arrival {
+    /// Takes it over, on the runtime of the core that serves it.
+    pub(crate) fn land(self) -> io::Result<Arc<Wire>> {
+        let Arrival { stream, place, .. } = self;
+        Ok(match stream {
+            Stream::Tcp(stream) => Wire::placed(tokio::net::TcpStream::from_std(stream)?, place),
+            Stream::Unix(stream) => Wire::placed(tokio::net::UnixStream::from_std(stream)?, place),
+        })
+    }
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 /// A listener and what its connections share.
 pub(crate) struct Listener {
-    socket: TcpListener,
+    socket: Socket,
+    _file: Option<File>,
     app: Arc<App>,
+    /// How many may be here at once, where that is counted.
+    places: Option<Arc<Places>>,
 }
 
 /// Accepts until it is dropped.
@@ -53,29 +106,37 @@ pub(crate) struct Acceptor {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Binds a listening socket.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into()).map_err(named)?;
-    // Accepted sockets inherit these, which saves five system calls a connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)),
-    )?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-    socket.set_tcp_notsent_lowat(UNSENT)?;
-    socket.listen(BACKLOG).map_err(named)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
 impl Listener {
-    pub(crate) fn new(socket: std::net::TcpListener, app: Arc<App>) -> Self {
-        Listener { socket: TcpListener::from_std(socket), app }
+    pub(crate) fn new(bound: Bound, app: Arc<App>, places: Option<Arc<Places>>) -> Self {
+        let (socket, _file) = match bound {
+            Bound::Tcp(socket) => (Socket::Tcp(TcpListener::from_std(socket)), None),
+            Bound::Unix(socket, file) => (Socket::Unix(UnixListener::from_std(socket)), Some(file)),
+        };
+        Listener { socket, _file, app, places }
+    }
+
+    fn register(&mut self, poll: &Poll) -> io::Result<()> {
+        let source: &mut dyn mio::event::Source = match &mut self.socket {
+            Socket::Tcp(socket) => socket,
+            Socket::Unix(socket) => socket,
+        };
+        poll.registry().register(source, LISTEN, Interest::READABLE)
+    }
+
+    fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+        match &self.socket {
+            Socket::Tcp(socket) => {
+                let (stream, peer) = socket.accept()?;
+                Ok((Stream::Tcp(stream.into()), Some(peer.ip().to_canonical())))
+            }
+            Socket::Unix(socket) => Ok((Stream::Unix(socket.accept()?.0.into()), None)),
+        }
+    }
+
+    /// A place for a connection, or what is full. Whoever comes by a proxy of ours is one of many with its address.
+    fn place(&self, peer: Option<IpAddr>) -> Result<Option<Place>, &'static str> {
+        let address = peer.filter(|_| !self.app.proxies().trust(peer));
+        self.places.as_ref().map(|places| places.take(address)).transpose()
     }
 }
 
@@ -87,7 +148,7 @@ impl Acceptor {
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        poll.registry().register(&mut listener.socket, LISTEN, Interest::READABLE)?;
+        listener.register(&poll)?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let thread = std::thread::Builder::new()
             .name("encke-accept".into())
@@ -111,9 +172,12 @@ fn accept(mut poll: Poll, listener: &Listener, cores: &[mpsc::UnboundedSender<Ar
     let mut events = Events::with_capacity(16);
     let mut turn = 0;
     let mut starved = false;
+    let mut turned_away = TurnedAway::default();
+    let mut full = None;
     loop {
         // Readiness is told once: after an accept that failed, those who wait are looked for again.
-        match poll.poll(&mut events, starved.then_some(PAUSE)) {
+        let pause = turned_away.close().into_iter().chain(starved.then_some(PAUSE)).min();
+        match poll.poll(&mut events, pause) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return tracing::error!(%error, "the acceptor cannot wait"),
@@ -123,10 +187,22 @@ fn accept(mut poll: Poll, listener: &Listener, cores: &[mpsc::UnboundedSender<Ar
         }
         starved = false;
         loop {
-            match listener.socket.accept() {
+            match listener.accept() {
                 Ok((stream, peer)) => {
-                    let app = listener.app.clone();
-                    let arrival = Arrival { stream: stream.into(), peer: peer.ip(), app };
+                    let place = match listener.place(peer) {
+                        Ok(place) => place,
+                        Err(cause) => {
+                            metrics.refused(cause);
+                            // One line for as long as it stays so: a flood is no reason to flood the log.
+                            if full.replace(cause) != Some(cause) {
+                                tracing::warn!(cause, ?peer, "connections are turned away");
+                            }
+                            turned_away.add(stream);
+                            continue;
+                        }
+                    };
+                    full = None;
+                    let arrival = Arrival { stream, peer, place, app: listener.app.clone() };
                     // A core that has stopped is one of a server that stops.
                     if cores[turn % cores.len()].send(arrival).is_err() {
                         return;

@@ -11,16 +11,17 @@ use serde::{Deserialize, Serialize};
 
 pub use self::faults::Fault;
 use crate::clock::Clock;
-use crate::{broker, history, hub, policy, transport};
+use crate::listen::Listen;
+use crate::{broker, history, hub, policy, transport, visitors};
 
 /// All settings of a server. Each has a default that can be written as TOML: what a file may say is read from there.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The public listener.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// The internal listener: health and metrics. Never for the public.
-    pub internal_listen: SocketAddr,
+    pub internal_listen: Listen,
     /// Cores to serve on; 0 means all that this process may use.
     pub cores: usize,
     /// How long a server that was told to stop may take.
@@ -47,8 +48,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            internal_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 8081)).into(),
             cores: 0,
             drain: Duration::from_secs(20),
             doors: Default::default(),
@@ -89,6 +90,12 @@ pub enum Unusable {
         "the base path {0:?} must begin with a slash, end without one, and hold nothing but letters, digits and -._~/"
     )]
     Base(String),
+    /// An origin that no browser would write so.
+    #[error("doors.origins: {0:?} {1}")]
+    Origin(String, &'static str),
+    /// A time that is none.
+    #[error("limits.request_time is nought: no request would have its answer")]
+    NoTime,
     /// A number that is more than the server can count.
     #[error("{key} is {value}, and may be {limit} at most")]
     TooMuch {
@@ -107,7 +114,7 @@ pub enum Unusable {
         "development mode lets everybody in, so it listens on loopback addresses only, and {0} is not one. \
          Use `encke serve --config …`, or say --insecure if this network is yours alone"
     )]
-    Exposed(SocketAddr),
+    Exposed(Listen),
 }
 
 fn listed(faults: &[Fault]) -> String {
@@ -176,6 +183,12 @@ impl Config {
             base.is_empty() || (base.starts_with('/') && !base.ends_with('/') && !base.contains("//"));
         if !(plain && shaped) {
             return Err(Unusable::Base(base.clone()));
+        }
+        for origin in &self.doors.origins {
+            visitors::check_origin(origin).map_err(|why| Unusable::Origin(origin.clone(), why))?;
+        }
+        if self.limits.request_time.is_zero() {
+            return Err(Unusable::NoTime);
         }
         // An outbox counts its bytes in 32 bits, and may be passed by a message; two letters of a clientId name its shard.
         const BYTES: usize = 1 << 30;

@@ -8,11 +8,12 @@
 //!   URL), `admin`, `pages`, `numbers`; `visitors` says which web pages may come in.
 //! - floor 2, [`broker`]: the verbs every door uses, and Bayeux spoken.
 //! - floor 1, rooms: [`hub`] (who is here, who listens), [`history`] (what was said), [`policy`] (who may).
-//! - floor 0, ground: [`metrics`], [`drain`], [`clock`].
+//! - floor 0, ground: [`metrics`], [`drain`], [`clock`], [`places`].
 
 pub mod clock;
 pub mod drain;
 pub mod metrics;
+pub mod places;
 
 pub mod history;
 pub mod hub;
@@ -29,6 +30,7 @@ pub mod visitors;
 
 mod acceptor;
 pub mod config;
+pub mod listen;
 pub mod server;
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod shell;
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use encke::clock::Clock;
 use encke::config::{Config, Unusable};
-use encke::server::{Server, is_exposed};
+use encke::listen::Listen;
+use encke::server::Server;
 use encke::visitors::Visitors;
 
 /// Fewer and better packed bytes for an idle connection than the system's allocator.
@@ -69,12 +69,12 @@ struct Serve {
 /// What can be said without a file. Precedence: flag, environment, file, default.
 #[derive(Args, Clone)]
 struct Common {
-    /// The public listener; port 0 picks a free one [default: 127.0.0.1:8080]
+    /// The public listener, an address and a port (0 picks a free one) or unix:/path [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "ENCKE_LISTEN")]
-    listen: Option<SocketAddr>,
+    listen: Option<Listen>,
     /// The internal listener, for health and metrics [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS", env = "ENCKE_INTERNAL_LISTEN")]
-    internal_listen: Option<SocketAddr>,
+    internal_listen: Option<Listen>,
     /// The path that all public URLs stand under, for example /live [default: none]
     #[arg(long, value_name = "PATH", env = "ENCKE_BASE")]
     base: Option<String>,
@@ -133,9 +133,9 @@ fn log() {
 
 fn develop(Dev { common, insecure }: Dev) -> Result<(), Box<dyn std::error::Error>> {
     let config = common.over(Config::development());
-    for address in [config.listen, config.internal_listen] {
-        if is_exposed(address) && !insecure {
-            return Err(Unusable::Exposed(address).into());
+    for address in [&config.listen, &config.internal_listen] {
+        if address.is_exposed() && !insecure {
+            return Err(Unusable::Exposed(address.clone()).into());
         }
     }
     let (visitors, mode) = if insecure {
@@ -165,12 +165,18 @@ fn run(config: Config, visitors: Visitors, mode: &str) -> Result<(), Box<dyn std
         Ok::<_, std::io::Error>((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     })?;
     let server = Server::start(config, visitors, Clock::system())?;
-    let url = format!("http://{}{base}", server.public);
+    let (to, url) = server.public.curl();
+    let url = format!("{url}{base}");
+    let shown = |place: &Listen, path: &str| match place {
+        Listen::Tcp(address) => format!("http://{address}{path}"),
+        Listen::Unix(_) => place.to_string(),
+    };
     let banner = format!(
-        "Encke {}, {mode}.\n  public    {url}/\n  internal  http://{}/\n  listen    curl -N '{url}/channels/chat/*'\n  \
-         publish   curl -d '{{\"text\":\"hello\"}}' {url}/channels/chat/demo\n",
+        "Encke {}, {mode}.\n  public    {}\n  internal  {}\n  listen    curl -N {to}'{url}/channels/chat/*'\n  \
+         publish   curl {to}-d '{{\"text\":\"hello\"}}' {url}/channels/chat/demo\n",
         env!("CARGO_PKG_VERSION"),
-        server.internal
+        shown(&server.public, &format!("{base}/")),
+        shown(&server.internal, "/"),
     );
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(banner.as_bytes());

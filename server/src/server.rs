@@ -1,7 +1,6 @@
 //! Build, run, drain: listeners, a thread and a runtime for each core, and the end.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,15 +8,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::acceptor::{self, Acceptor, Arrival, Listener};
+use crate::acceptor::{Acceptor, Arrival, Listener};
 use crate::broker::{Broker, Classes};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::hub::{Hub, Wire};
+use crate::hub::Hub;
+use crate::listen::Listen;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::policy::Policy;
-use crate::transport::{self, App};
+use crate::transport::{self, App, Side};
 use crate::visitors::Visitors;
 use crate::{admin, numbers, pages};
 
@@ -27,9 +28,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// A server that runs until it is [`stop`](Self::stop)ped.
 pub struct Server {
     /// Where the public listener is.
-    pub public: SocketAddr,
+    pub public: Listen,
     /// Where the internal listener is.
-    pub internal: SocketAddr,
+    pub internal: Listen,
     /// The figures.
     pub metrics: Arc<Metrics>,
     drain: Drain,
@@ -44,13 +45,13 @@ impl Server {
     /// # Errors
     /// When an address cannot be bound or a thread cannot be started.
     pub fn start(config: Config, visitors: Visitors, clock: Clock) -> io::Result<Self> {
-        raise_descriptor_limit();
+        let descriptors = raise_descriptor_limit();
         let cores = match config.cores {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             cores => cores,
         };
-        let [outside, inside] = [acceptor::bind(config.listen)?, acceptor::bind(config.internal_listen)?];
-        let [public, internal] = [outside.local_addr()?, inside.local_addr()?];
+        let [outside, inside] = [config.listen.bind()?, config.internal_listen.bind()?];
+        let [public, internal] = [outside.place()?, inside.place()?];
         let metrics = Metrics::new();
         let drain = Drain::new();
         let limits = bayeux::Limits::from(config.limits);
@@ -73,16 +74,16 @@ impl Server {
         // The internal listener is for programs of the operator: a page of another origin does not read it. (One whose
         // name was rebound does unless a firewall stands before it, since programs come under any name.)
         let closer = if visitors == Visitors::Anyone { Visitors::SameOrigin } else { visitors };
-        let outer = App::new(
-            broker.clone(),
-            config.doors.clone(),
-            visitors,
-            index,
-            false,
-            drain.clone(),
-            clock.clone(),
+        let places = Places::new(
+            room(config.doors.connections, descriptors, cores),
+            config.doors.connections_per_address,
         );
-        let inner = App::new(broker.clone(), config.doors, closer, inner, true, drain.clone(), clock.clone());
+        let request_time = config.limits.request_time;
+        let app = |side| App::new(broker.clone(), side, request_time, drain.clone(), clock.clone());
+        // Those whose pages the public doors let in are not therefore let in here.
+        let options = transport::Options { origins: Vec::new(), ..config.doors.clone() };
+        let inner = app(Side { options, visitors: closer, router: inner, internal: true });
+        let outer = app(Side { options: config.doors, visitors, router: index, internal: false });
         let mut threads = Vec::new();
         let mut arrivals = Vec::new();
         for core in 0..cores {
@@ -97,8 +98,9 @@ impl Server {
             let thread = std::thread::Builder::new().name(format!("encke-core-{core}"));
             threads.push(thread.spawn(move || on_core(core, hub, receiver, drain, first))?);
         }
-        let outside = Acceptor::start(Listener::new(outside, outer), arrivals.clone(), metrics.clone())?;
-        let inside = Acceptor::start(Listener::new(inside, inner), arrivals, metrics.clone())?;
+        let outside =
+            Acceptor::start(Listener::new(outside, outer, Some(places)), arrivals.clone(), metrics.clone())?;
+        let inside = Acceptor::start(Listener::new(inside, inner, None), arrivals, metrics.clone())?;
         Ok(Server { public, internal, metrics, drain, outside: Some(outside), _inside: inside, threads })
     }
 
@@ -126,14 +128,33 @@ impl Drop for Server {
     }
 }
 
-/// One descriptor a connection: as many as we are allowed.
-fn raise_descriptor_limit() {
+/// Descriptors that are kept back from clients: for the internal listener, when operators want to look why the public one is
+/// full, for those who are told so, and for the server itself, each of whose cores takes a few.
+const KEPT_BACK: u64 = 192;
+const KEPT_BACK_PER_CORE: u64 = 8;
+
+/// One descriptor a connection: as many as we are allowed. Answers with how many those are.
+fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
+    let before = limit.current;
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays where it is");
+        return before.unwrap_or(u64::MAX);
     }
+    limit.current.unwrap_or(u64::MAX)
+}
+
+/// How many connections there is room for, of as many as are `wanted` (0: all).
+fn room(wanted: usize, descriptors: u64, cores: usize) -> usize {
+    let kept_back = KEPT_BACK + KEPT_BACK_PER_CORE * cores as u64;
+    let most = descriptors.saturating_sub(kept_back).max(descriptors / 2);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if wanted > most {
+        tracing::warn!(wanted, descriptors, "there are descriptors for {most} connections: see LimitNOFILE");
+    }
+    if wanted == 0 { most } else { wanted.min(most) }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -171,9 +192,10 @@ fn on_core(
             }
         });
         tokio::spawn(async move {
-            while let Some(Arrival { stream, peer, app }) = arrivals.recv().await {
-                match tokio::net::TcpStream::from_std(stream) {
-                    Ok(stream) => drop(tokio::spawn(transport::run(app, Wire::new(stream), Some(peer)))),
+            while let Some(arrival) = arrivals.recv().await {
+                let (app, peer) = (arrival.app.clone(), arrival.peer);
+                match arrival.land() {
+                    Ok(wire) => drop(tokio::spawn(transport::run(app, wire, peer))),
                     Err(error) => tracing::warn!(%error, "a connection could not be served"),
                 }
             }
@@ -203,7 +225,15 @@ async fn say_goodbye(broker: &Broker, within: Duration) {
     }
 }
 
-/// Whether an address may be listened on by a server that is open to everybody.
-pub fn is_exposed(address: SocketAddr) -> bool {
-    !address.ip().is_loopback()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_as_many_as_there_are_descriptors_for() {
+        assert_eq!([room(0, 10_000, 1), room(20_000, 10_000, 1)], [9_800; 2]);
+        assert_eq!(room(5_000, 10_000, 1), 5_000);
+        assert_eq!(room(0, 256, 4), 128);
+        assert_eq!(room(7, u64::MAX, 1), 7);
+    }
 }

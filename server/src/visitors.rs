@@ -17,6 +17,21 @@ pub enum Visitors {
     Anyone,
 }
 
+/// How somebody who has come in may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Welcome {
+    /// A program, a page of the server's own origin, or one that is named: with its user's cookies.
+    Known,
+    /// A page that only `*` or `null` lets in. It could be anybody's, so it is nobody's user.
+    Stranger,
+}
+
+/// Any page.
+const ANY: &str = "*";
+
+/// What browsers say for pages without an origin: files, and frames in a sandbox, whoever has put them there.
+const NONE: &str = "null";
+
 impl Visitors {
     /// Whether this is the open mode of `encke dev`.
     pub fn is_development(self) -> bool {
@@ -27,13 +42,13 @@ impl Visitors {
     ///
     /// # Errors
     /// A sentence for the response's body.
-    pub fn check(self, headers: &HeaderMap, uri: &Uri, others: &[String]) -> Result<(), &'static str> {
+    pub fn check(self, headers: &HeaderMap, uri: &Uri, others: &[String]) -> Result<Welcome, &'static str> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let origin = origins.next().map(|origin| origin.to_str().unwrap_or("null"));
         if headers.get_all(header::HOST).iter().nth(1).is_some() || origins.next().is_some() {
             return Err("a request has one Host and at most one Origin");
         }
-        self.lets_in(origin, host(headers, uri), others)
+        self.lets_in(origin, headers, uri, others)
     }
 
     /// Checks a request for a script. Browsers send no `Origin` with it, so a page elsewhere would pass as a program: it
@@ -41,7 +56,12 @@ impl Visitors {
     ///
     /// # Errors
     /// A sentence for the response's body.
-    pub fn check_script(self, headers: &HeaderMap, uri: &Uri, others: &[String]) -> Result<(), &'static str> {
+    pub fn check_script(
+        self,
+        headers: &HeaderMap,
+        uri: &Uri,
+        others: &[String],
+    ) -> Result<Welcome, &'static str> {
         let referer = headers.get(header::REFERER).map(|referer| referer.to_str().unwrap_or("null"));
         let is_elsewhere =
             headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
@@ -49,18 +69,22 @@ impl Visitors {
             None if is_elsewhere && self != Visitors::Anyone => Err(
                 "a page of another origin that loads scripts here has to send a Referer: see Referrer-Policy",
             ),
-            page => self.lets_in(page, host(headers, uri), others),
+            page => self.lets_in(page, headers, uri, others),
         }
     }
 
     fn lets_in(
         self,
         origin: Option<&str>,
-        host: Option<&str>,
+        headers: &HeaderMap,
+        uri: &Uri,
         others: &[String],
-    ) -> Result<(), &'static str> {
+    ) -> Result<Welcome, &'static str> {
+        let host = host(headers, uri);
+        let is_written = |name: &str| others.iter().any(|other| other == name);
         match self {
-            Visitors::Anyone => Ok(()),
+            Visitors::Anyone if origin == Some(NONE) => Ok(Welcome::Stranger),
+            Visitors::Anyone => Ok(Welcome::Known),
             Visitors::Loopback => {
                 // HTTP/1.0 knows no Host, and no page speaks it.
                 if !host.is_none_or(is_loopback) {
@@ -72,17 +96,46 @@ impl Visitors {
                     Some(origin) if !is_loopback(authority(origin)) => {
                         Err("development mode is open to this machine, not to web pages elsewhere")
                     }
-                    _ => Ok(()),
+                    _ => Ok(Welcome::Known),
                 }
             }
             Visitors::SameOrigin => match (origin, host) {
-                (None, _) => Ok(()),
-                (Some(origin), Some(host)) if authority(origin).eq_ignore_ascii_case(host) => Ok(()),
-                (Some(origin), _) if others.iter().any(|known| known.eq_ignore_ascii_case(origin)) => Ok(()),
+                (None, _) => Ok(Welcome::Known),
+                (Some(origin), _) if origin != NONE && is_written(origin) => Ok(Welcome::Known),
+                (Some(origin), Some(host)) if is_own(origin, host, headers) => Ok(Welcome::Known),
+                (Some(NONE), _) if is_written(NONE) => Ok(Welcome::Stranger),
+                _ if is_written(ANY) => Ok(Welcome::Stranger),
                 _ => Err("pages of this origin are not among those that this server lets in"),
             },
         }
     }
+}
+
+/// Checks an origin of the configuration: one that no browser would write so would never let anybody in.
+///
+/// # Errors
+/// What it should be.
+pub fn check_origin(origin: &str) -> Result<(), &'static str> {
+    if origin == ANY || origin == NONE {
+        return Ok(());
+    }
+    let like = "has to be written as browsers do, such as https://app.example or http://localhost:5173";
+    let (scheme, authority) = origin.split_once("://").ok_or(like)?;
+    let named: Authority = authority.parse().map_err(|_| like)?;
+    let is_default = matches!((scheme, named.port_u16()), ("http", Some(80)) | ("https", Some(443)));
+    if is_default {
+        return Err("names the port that goes without saying: browsers leave it out");
+    }
+    let plain = !scheme.is_empty() && !named.host().is_empty() && !authority.ends_with(':');
+    let lower = !origin.contains(|letter: char| letter.is_ascii_uppercase() || "@*,% ".contains(letter));
+    if plain && lower { Ok(()) } else { Err(like) }
+}
+
+/// Whether a page is of this server: its origin names the same host. Which scheme a client has used only the proxy before us
+/// knows; but a browser that has come by `https` says when the page was not of the same one.
+fn is_own(origin: &str, host: &str, headers: &HeaderMap) -> bool {
+    authority(origin).eq_ignore_ascii_case(host)
+        && headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
 /// Whom a request is for.

@@ -291,6 +291,34 @@ fn a_port_in_use_is_said_in_one_sentence() {
     }
 }
 
+/// The file of a Unix socket: what is printed works, a second server is refused, the end of the first removes it, and
+/// one that was killed is replaced.
+#[test]
+fn a_unix_socket_is_served_from_its_file() {
+    let path = std::env::temp_dir().join(format!("encke-{} it's.sock", std::process::id()));
+    let place = format!("unix:{}", path.display());
+    let start = || Running::start(&mut encke(&["--listen", &place, "--internal-listen", "127.0.0.1:0"]));
+    let running = start();
+    assert_eq!(running.said("public"), place);
+    let published =
+        Command::new("sh").args(["-c", running.said("publish")]).output().expect("a shell").stdout;
+    assert!(String::from_utf8_lossy(&published).contains("/chat/demo"), "{published:?}");
+    let said = refused(&mut encke(&["--listen", &place, "--internal-listen", "127.0.0.1:0"]));
+    assert_eq!(said, format!("encke: cannot listen on {place}: it is in use by another server\n"));
+    running.signal(Signal::KILL);
+    running.ends();
+    assert!(path.exists(), "a killed server removes nothing");
+    let running = start();
+    running.signal(Signal::TERM);
+    assert_eq!(running.ends().0.code(), Some(0));
+    assert!(!path.exists(), "it goes with its server");
+    let said = refused(&mut encke(&["--listen", "unix:encke.sock"]));
+    assert!(said.contains("has to name a file from the root"), "{said}");
+    let text = "[rights]\nopen = true\n[doors]\nproxies = [\"10.0.0.0/33\"]\n";
+    let said = refused(&mut serve(&file("proxies.toml", text)));
+    assert!(said.contains("10.0.0.0/33") && said.contains("proxies.toml"), "{said}");
+}
+
 #[test]
 fn a_signal_ends_it_in_time_and_well() {
     for signal in [Signal::TERM, Signal::INT] {

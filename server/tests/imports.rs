@@ -11,6 +11,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 4),
     ("server", 4),
     ("acceptor", 4),
+    ("simulation", 4),
+    ("listen", 4),
     ("transport", 3),
     ("channels", 3),
     ("admin", 3),
@@ -24,6 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("metrics", 0),
     ("drain", 0),
     ("clock", 0),
+    ("places", 0),
 ];
 
 /// Rooms never import one another; their owner, the broker, does.

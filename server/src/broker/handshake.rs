@@ -26,7 +26,8 @@ impl Broker {
             Ok(identity) => identity,
             Err(unknown) => {
                 self.metrics().refused(unknown.as_str());
-                tracing::info!(why = unknown.as_str(), "a handshake is refused");
+                let address = door.address.map(tracing::field::display);
+                tracing::info!(address, why = unknown.as_str(), "a handshake is refused");
                 let refusal = Refusal::authentication_failed(unknown.as_str());
                 reply.error = Some(&refusal);
                 reply.advice = Some(self.options().advice(Reconnect::None));

@@ -115,7 +115,7 @@ impl Broker {
         let patterns = self.hub.call(key.shard.into(), move |shard| {
             let place = owned(shard.owner(key)).and_then(|owned| owned.place.clone());
             shard.own(key, Arc::new(Owned { identity: renewed, place }), until);
-            shard.patterns(key)
+            shard.listens_to(key)
         });
         let denied: Vec<Pattern> = patterns
             .await

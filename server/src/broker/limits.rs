@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::places::network;
 use crate::policy::key::Bucket;
 
 /// Addresses whose handshakes are counted at once; of one more nothing is known, and only the total holds.
@@ -92,7 +93,7 @@ impl Rates {
             return Err(("outboxes_full", Refusal::server_busy(), wait()));
         }
         let rate = self.options.handshakes_per_address;
-        if let (true, Some(address)) = (rate > 0, address) {
+        if let (true, Some(address)) = (rate > 0, address.map(network)) {
             let mut addresses = self.addresses.lock().expect("nobody panics with this lock");
             if addresses.len() < ADDRESSES || addresses.contains_key(&address) {
                 let bucket = addresses.entry(address).or_insert_with(|| Bucket::new(rate, now));

@@ -8,13 +8,14 @@ mod histories;
 mod identities;
 mod limits;
 mod once;
+mod options;
 mod publishing;
 mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bayeux::{Channel, ChannelLimits, Framing, Limits, Pattern, Refusal, Since};
+use bayeux::{Channel, Framing, Limits, Pattern, Refusal, Since};
 
 pub use channels::{ChannelOptions, InvalidTable};
 pub use classes::Classes;
@@ -22,53 +23,13 @@ pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
 pub use identities::{Whom, identity_of};
 pub use limits::Options as RateOptions;
+pub use options::Options;
 pub use publishing::{By, Published};
 pub use waiting::Waiter;
-
-use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, Wire, Woken};
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy, Unknown};
-
-/// What clients may send.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// The length of one message in bytes.
-    pub message_bytes: usize,
-    /// Messages in one body or frame.
-    pub batch_messages: usize,
-    /// The length of one body or frame in bytes.
-    pub batch_bytes: usize,
-    /// How deep JSON may nest.
-    pub depth: usize,
-    /// The length of a channel's name in bytes.
-    pub channel_bytes: usize,
-    /// Segments of a channel's name.
-    pub channel_segments: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let Limits { message_bytes, batch_messages, batch_bytes, depth, channel, .. } = Limits::default();
-        let ChannelLimits { bytes: channel_bytes, segments: channel_segments } = channel;
-        Options { message_bytes, batch_messages, batch_bytes, depth, channel_bytes, channel_segments }
-    }
-}
-
-impl From<Options> for Limits {
-    fn from(options: Options) -> Self {
-        Limits {
-            message_bytes: options.message_bytes,
-            batch_messages: options.batch_messages,
-            batch_bytes: options.batch_bytes,
-            depth: options.depth,
-            channel: ChannelLimits { bytes: options.channel_bytes, segments: options.channel_segments },
-            ..Limits::default()
-        }
-    }
-}
 
 /// A stream of a channel URL, as it is asked for.
 #[derive(Clone, Debug)]

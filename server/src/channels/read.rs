@@ -117,7 +117,7 @@ async fn messages(
     }
     let until = app.now() + Duration::from_secs(wait);
     let close = closes(request.version(), request.headers());
-    let awaited = Awaited { waiter, identity, pattern, limit, page, until, close, origin: None };
+    let awaited = Awaited { waiter, identity, pattern, limit, page, until, close, reader: None };
     Answer::Take(Taken::Awaited(Box::new(awaited)))
 }
 

@@ -2,10 +2,11 @@
 //! mistyped, the one that was probably meant.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use toml::de::{DeArray, DeTable, DeValue};
 use toml::{Table, Value};
+
+use crate::listen::Listen;
 
 /// One thing that a file says wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ fn is_time(text: &str) -> bool {
 }
 
 fn is_address(text: &str) -> bool {
-    text.parse::<SocketAddr>().is_ok()
+    text.parse::<Listen>().is_ok()
 }
 
 /// Whether a value is one that a key with this default takes.
@@ -198,7 +199,9 @@ fn wanted(default: &Value, name: &str) -> String {
         Value::Boolean(_) => "true or false".to_owned(),
         Value::Integer(number) => format!("a whole number such as {number}"),
         Value::String(text) if is_time(text) => format!("a time in quotes such as {text:?}"),
-        Value::String(text) if is_address(text) => format!("an address and a port such as {text:?}"),
+        Value::String(text) if is_address(text) => {
+            format!("an address and a port such as {text:?}, or \"unix:/path\"")
+        }
         Value::String(_) => "a text in quotes".to_owned(),
         Value::Array(values) if values.is_empty() => "a list in brackets".to_owned(),
         Value::Array(_) if only(default).is_some() => {
@@ -261,7 +264,7 @@ mod tests {
             ("cores = 1.5", "line 1: cores is a float, and has to be a whole number such as 0"),
             (
                 "listen = \"nowhere\"",
-                "line 1: listen is \"nowhere\", and has to be an address and a port such as \"127.0.0.1:8080\"",
+                "line 1: listen is \"nowhere\", and has to be an address and a port such as \"127.0.0.1:8080\", or \"unix:/path\"",
             ),
             ("[rights]\nopen = \"yes\"", "line 2: rights.open is \"yes\", and has to be true or false"),
             (

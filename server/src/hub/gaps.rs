@@ -7,6 +7,23 @@ use serde_json::value::to_raw_value;
 
 use super::shard::Shard;
 
+/// Up to where a client has been told that messages of a pattern are gone.
+#[derive(Default)]
+pub(super) struct Told(Vec<(Pattern, u64)>);
+
+impl Told {
+    /// Whether the client is yet to be told that messages of a pattern are gone, up to this one.
+    pub(super) fn tells(&mut self, pattern: &Pattern, newest: u64) -> bool {
+        match self.0.iter_mut().find(|(known, _)| known == pattern) {
+            Some((_, told)) => std::mem::replace(told, newest.max(*told)) < newest,
+            None => {
+                self.0.push((pattern.clone(), newest));
+                true
+            }
+        }
+    }
+}
+
 impl Shard {
     /// Notes that messages for a pattern are gone, to be told when there is room.
     pub(super) fn lose(&mut self, slot: u32, pattern: Pattern, why: &'static str) {
@@ -40,13 +57,8 @@ impl Shard {
     /// The same for deliveries that were given up before they were acknowledged; the next delivery has the number
     /// after `count`.
     pub(super) fn tell_given_up(&mut self, slot: u32) {
-        let patterns: Vec<Pattern> = self.sessions[slot as usize]
-            .entries
-            .iter()
-            .map(|entry| self.subscriptions.pattern(*entry))
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .collect();
-        let names: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
+        let (awake, asleep) = self.patterns(slot);
+        let names: Vec<&str> = awake.iter().chain(&asleep).map(|pattern| pattern.as_str()).collect();
         let session = &mut self.sessions[slot as usize];
         let Some(more) = &mut session.more else { return };
         more.given_up = false;

@@ -76,6 +76,14 @@ impl Shard {
         self.subscriptions.matching(channel).map(|list| self.subscriptions.len(list)).sum()
     }
 
+    /// What a session listens to: the outermost patterns, and those that they cover.
+    pub(super) fn patterns(&self, slot: u32) -> (Vec<Pattern>, Vec<Pattern>) {
+        let session = &self.sessions[slot as usize];
+        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
+        let awake = awake.map(|(key, reach)| Pattern::from_key(key, reach)).collect();
+        (awake, session.asleep.as_deref().cloned().unwrap_or_default())
+    }
+
     fn is_subscribed(&self, key: Key, pattern: &Pattern) -> bool {
         self.get(key).is_some_and(|session| {
             session.asleep.as_ref().is_some_and(|asleep| asleep.contains(pattern))

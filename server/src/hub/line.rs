@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use bayeux::Message;
 
+use super::shard::Shard;
+
 /// How a connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
@@ -259,6 +261,15 @@ impl ClientEnd {
     pub(crate) fn is_ended(&self) -> bool {
         let state = lock(&self.0);
         state.shut_write && state.to_client.is_empty()
+    }
+}
+
+impl Shard {
+    /// The most messages and the most bytes that one outbox holds.
+    pub(crate) fn heaviest(&self) -> (usize, usize) {
+        let outboxes = || self.sessions.iter().map(|(_, session)| &session.outbox);
+        let messages = outboxes().map(|outbox| outbox.len()).max();
+        (messages.unwrap_or(0), outboxes().map(|outbox| outbox.bytes()).max().unwrap_or(0))
     }
 }
 

@@ -22,6 +22,7 @@ mod shard;
 mod slow;
 mod standing;
 mod subscriptions;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -124,7 +125,7 @@ impl Options {
 
     /// Whether an outbox may hold one more. An empty one may, whatever its size: nothing would ever make room for it.
     fn has_room(&self, outbox: &Outbox, message: &Message) -> bool {
-        outbox.bytes() == 0
+        outbox.holds_none()
             || (outbox.len() < self.outbox_messages && outbox.bytes() + message.bytes() <= self.outbox_bytes)
     }
 }

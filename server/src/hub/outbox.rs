@@ -89,6 +89,11 @@ impl Outbox {
         self.bytes as usize
     }
 
+    /// Whether no message is held, waiting or unacknowledged.
+    pub(super) fn holds_none(&self) -> bool {
+        matches!(self.queue, Queue::Empty)
+    }
+
     /// Messages that wait to be handed over.
     pub(super) fn waiting(&self) -> usize {
         self.len() - self.sent as usize

@@ -70,8 +70,10 @@ impl Shard {
             self.say_slow(slot, message, "it will catch up from history");
             self.shut_gate(slot, number, message.position().sequence - 1);
             if free {
-                // What is unacknowledged may be too little to be asked for, and the message too large beside it.
+                // What is unacknowledged may be too little to be asked for, and the message too large beside it. Or it is asked for
+                // now: a connect that is held anyway need not wait until it is asked again.
                 self.catch_up(slot);
+                self.mark(slot, urgent);
             }
             return;
         }
@@ -120,19 +122,19 @@ impl Shard {
 
     fn push(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
         let session = &mut self.sessions[slot as usize];
-        session.outbox.push(standing::live(session, &self.classes, message));
+        let message = standing::live(session, &self.classes, message);
+        session.outbox.push(message);
+        self.turn.tally.peak(&session.outbox);
+        if session.is_free() {
+            self.turn.deepen(session, &self.options);
+        }
         self.mark(slot, urgent);
     }
 
     /// The patterns by which a session hears a message.
     fn listening(&self, slot: u32, message: &Message) -> Vec<Pattern> {
-        let session = &self.sessions[slot as usize];
-        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
-        awake
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .chain(session.asleep.iter().flat_map(|asleep| asleep.iter().cloned()))
-            .filter(|pattern| pattern.matches(message.channel()))
-            .collect()
+        let (awake, asleep) = self.patterns(slot);
+        awake.into_iter().chain(asleep).filter(|pattern| pattern.matches(message.channel())).collect()
     }
 
     /// Names the slow one in the log, a few times a second at most.

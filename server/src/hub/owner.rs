@@ -163,12 +163,12 @@ impl Shard {
     }
 
     /// The patterns that a session listens to.
-    pub fn patterns(&self, key: Key) -> Vec<bayeux::Pattern> {
-        let Some(session) = self.get(key) else { return Vec::new() };
-        let awake = session.entries.iter().map(|entry| self.subscriptions.pattern(*entry));
+    pub fn listens_to(&self, key: Key) -> Vec<bayeux::Pattern> {
+        if !self.has(key) {
+            return Vec::new();
+        }
+        let (mut awake, mut asleep) = self.patterns(key.slot);
+        awake.append(&mut asleep);
         awake
-            .map(|(key, reach)| bayeux::Pattern::from_key(key, reach))
-            .chain(session.asleep.iter().flat_map(|asleep| asleep.iter().cloned()))
-            .collect()
     }
 }

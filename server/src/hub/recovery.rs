@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bayeux::{Ack, Message, Pattern, Position, Since};
 
+use super::gaps::Told;
 use super::interest::Subscribed;
 use super::outlet::Outlet;
 use super::owner::{Allowance, Owner, Until};
@@ -74,8 +75,8 @@ pub(super) struct Gate {
     after: u64,
     /// What single subscriptions are still to get from before that.
     replays: VecDeque<Replay>,
-    /// Up to here the client has been told that messages are gone.
-    told: u64,
+    /// Up to where the client has been told that messages of a pattern are gone.
+    told: Told,
 }
 
 impl Gate {
@@ -266,7 +267,7 @@ impl Shard {
         let more = self.sessions[slot as usize].more.get_or_insert_default();
         for (class, after) in beside.into_iter().chain([(class, after)]) {
             if !more.is_shut(class) {
-                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: after });
+                more.gates.push(Gate { class, after, replays: VecDeque::new(), told: Told::default() });
             }
         }
     }
@@ -343,22 +344,22 @@ impl Shard {
                 gate.replays.pop_front();
             }
         }
-        let patterns: Vec<Pattern> = self.sessions[slot as usize]
-            .entries
-            .iter()
-            .map(|entry| self.subscriptions.pattern(*entry))
-            .map(|(key, reach)| Pattern::from_key(key, reach))
-            .collect();
+        let (awake, asleep) = self.patterns(slot);
+        let is_of = |pattern: &Pattern| self.classes[gate.class].may_have(pattern);
+        let patterns: Vec<Pattern> = awake.into_iter().filter(is_of).collect();
+        let asleep: Vec<Pattern> = asleep.into_iter().filter(is_of).collect();
         while gate.after < self.seen[gate.class] {
             let Some(portion) = self.portion(slot) else { return false };
             let span = Span { after: gate.after, until: self.seen[gate.class] };
             let mut gone = Vec::new();
-            let mut lost = |number: usize, newest: u64| gone.push((number, newest));
+            let mut lost = |number: usize, newest: u64| gone.push((&patterns[number], newest));
             gate.after = past.read(gate.class, &patterns, span, portion, &mut out, &mut lost);
-            let told = gate.told;
-            for (number, newest) in gone.into_iter().filter(|(_, newest)| *newest > told) {
-                self.lose(slot, patterns[number].clone(), "too_old");
-                gate.told = gate.told.max(newest);
+            // A wider pattern reads for those, and each is told for itself. What is lost since may be told too early.
+            gone.extend(asleep.iter().map(|pattern| (pattern, past.lost(gate.class, pattern))));
+            for (pattern, newest) in gone.into_iter().filter(|(_, newest)| *newest > span.after) {
+                if gate.told.tells(pattern, newest) {
+                    self.lose(slot, pattern.clone(), "too_old");
+                }
             }
             self.tell_lost(slot);
             self.push_past(slot, &mut out, None, others);

@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use bayeux::{Ack, Message};
 
-use super::Command;
 use super::acknowledge;
 use super::expiry::Tick;
 use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::past::Class;
-use super::session::{Dirty, Key};
+use super::session::{Dirty, Key, Session};
 use super::shard::Shard;
 use super::slow::Deliver;
 use super::standing;
+use super::tally::Tally;
 use super::wire::Written;
-use crate::metrics::Metrics;
+use super::{Command, Options};
 
 /// How long a turn may hold the core before others (readers, new connections) have theirs.
 const BUDGET: Duration = if cfg!(test) { Duration::MAX } else { Duration::from_millis(1) };
@@ -57,16 +57,6 @@ enum Walk {
     Over,
     Gathers,
     Goes,
-}
-
-/// Counted here during a turn and added to the metrics at its end: shards do not share a cache line per delivery.
-#[derive(Default)]
-pub(super) struct Tally {
-    messages: u64,
-    bytes: u64,
-    writes: u64,
-    peak_messages: usize,
-    peak_bytes: usize,
 }
 
 /// What the shard's thread does after a turn.
@@ -130,15 +120,7 @@ impl Shard {
 
     fn end_turn(&mut self) {
         self.joined.clear();
-        let Tally { messages, bytes, writes, .. } = self.turn.tally;
-        if writes > 0 {
-            self.metrics.messages_out.inc_by(messages);
-            self.metrics.bytes_out.inc_by(bytes);
-            self.metrics.writes.inc_by(writes);
-            Metrics::peak(&self.metrics.outbox_messages_peak, self.turn.tally.peak_messages);
-            Metrics::peak(&self.metrics.outbox_bytes_peak, self.turn.tally.peak_bytes);
-            (self.turn.tally.messages, self.turn.tally.bytes, self.turn.tally.writes) = (0, 0, 0);
-        }
+        self.turn.tally.settle(&self.metrics);
     }
 
     /// Takes in what the mailbox holds, while no free outbox is half full.
@@ -205,10 +187,7 @@ impl Shard {
                 self.turn.tally.peak(&session.outbox);
                 if free {
                     self.turn.mark(slot, &mut session.dirty, urgent);
-                    if !session.deep && self.options.is_half_full(&session.outbox) {
-                        session.deep = true;
-                        self.turn.deep += 1;
-                    }
+                    self.turn.deepen(session, &self.options);
                 } else if let Outlet::Woken(woken) = &session.outlet {
                     woken.wake();
                 }
@@ -365,20 +344,15 @@ impl Shard {
     }
 }
 
-impl Tally {
-    pub(super) fn add(&mut self, messages: usize, bytes: usize) {
-        self.messages += messages as u64;
-        self.bytes += bytes as u64;
-        self.writes += 1;
-    }
-
-    pub(super) fn peak(&mut self, outbox: &Outbox) {
-        self.peak_messages = self.peak_messages.max(outbox.len());
-        self.peak_bytes = self.peak_bytes.max(outbox.bytes());
-    }
-}
-
 impl Lists {
+    /// Counts a free session whose outbox is half full.
+    pub(super) fn deepen(&mut self, session: &mut Session, options: &Options) {
+        if !session.deep && options.is_half_full(&session.outbox) {
+            session.deep = true;
+            self.deep += 1;
+        }
+    }
+
     fn mark(&mut self, slot: u32, dirty: &mut Dirty, urgent: bool) {
         match (*dirty, urgent) {
             (Dirty::No | Dirty::Wide, true) => {

@@ -1,6 +1,7 @@
 //! A socket that two parties hold, and the one way in which the hub writes.
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll};
@@ -9,18 +10,34 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 
 #[cfg(test)]
 use super::line::ServerEnd;
+use crate::places::Place;
 
 /// What bytes leave through.
 #[derive(Debug)]
-enum Stream {
-    Socket(TcpStream),
+pub(crate) enum Stream {
+    /// An ordinary socket.
+    Tcp(TcpStream),
+    /// That of a program on this machine, mostly a proxy's.
+    Unix(UnixStream),
     #[cfg(test)]
     Simulated(ServerEnd),
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Stream::Tcp(stream)
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Stream::Unix(stream)
+    }
 }
 
 /// A socket that two parties hold: its connection's task, which reads, and a shard, which writes. Whoever is not the
@@ -28,6 +45,8 @@ enum Stream {
 #[derive(Debug)]
 pub struct Wire {
     stream: Stream,
+    /// Its place among the connections of its listener, left when the socket closes.
+    _place: Option<Place>,
     state: AtomicU8,
     /// Seconds on the server's clock, plus one; 0 while there is something to do.
     rests: AtomicU32,
@@ -41,18 +60,20 @@ const CLOSING: u8 = 2;
 impl Wire {
     /// Takes a socket that nobody else holds.
     pub fn new(stream: TcpStream) -> Arc<Self> {
-        Wire::over(Stream::Socket(stream))
+        Wire::placed(stream, None)
     }
 
     /// The same for a connection that has no socket.
     #[cfg(test)]
     pub(crate) fn simulated(end: ServerEnd) -> Arc<Self> {
-        Wire::over(Stream::Simulated(end))
+        Wire::placed(Stream::Simulated(end), None)
     }
 
-    fn over(stream: Stream) -> Arc<Self> {
+    /// The same for one that has a place, which it leaves when it closes.
+    pub(crate) fn placed(stream: impl Into<Stream>, place: Option<Place>) -> Arc<Self> {
         Arc::new(Wire {
-            stream,
+            stream: stream.into(),
+            _place: place,
             state: AtomicU8::new(OPEN),
             rests: AtomicU32::new(0),
             changed: Notify::new(),
@@ -126,7 +147,8 @@ impl Wire {
     /// The same as a poll.
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.stream {
-            Stream::Socket(stream) => stream.poll_read_ready(context),
+            Stream::Tcp(stream) => stream.poll_read_ready(context),
+            Stream::Unix(stream) => stream.poll_read_ready(context),
             #[cfg(test)]
             Stream::Simulated(end) => end.poll_readable(context),
         }
@@ -135,7 +157,8 @@ impl Wire {
     /// Reads what is there.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.stream {
-            Stream::Socket(stream) => stream.try_read(buffer),
+            Stream::Tcp(stream) => stream.try_read(buffer),
+            Stream::Unix(stream) => stream.try_read(buffer),
             #[cfg(test)]
             Stream::Simulated(end) => end.try_read(buffer),
         }
@@ -147,7 +170,8 @@ impl Wire {
     /// When the runtime that the socket belongs to has stopped.
     pub async fn writable(&self) -> io::Result<()> {
         match &self.stream {
-            Stream::Socket(stream) => stream.writable().await,
+            Stream::Tcp(stream) => stream.writable().await,
+            Stream::Unix(stream) => stream.writable().await,
             #[cfg(test)]
             Stream::Simulated(end) => std::future::poll_fn(|context| end.poll_writable(context)).await,
         }
@@ -156,7 +180,8 @@ impl Wire {
     /// The same as a poll, for one task at a time.
     pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.stream {
-            Stream::Socket(stream) => stream.poll_write_ready(context),
+            Stream::Tcp(stream) => stream.poll_write_ready(context),
+            Stream::Unix(stream) => stream.poll_write_ready(context),
             #[cfg(test)]
             Stream::Simulated(end) => end.poll_writable(context),
         }
@@ -165,7 +190,8 @@ impl Wire {
     /// Writes as much as the socket takes.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match &self.stream {
-            Stream::Socket(stream) => stream.try_write(bytes),
+            Stream::Tcp(stream) => stream.try_write(bytes),
+            Stream::Unix(stream) => stream.try_write(bytes),
             #[cfg(test)]
             Stream::Simulated(end) => end.try_write(&[bytes]),
         }
@@ -174,7 +200,8 @@ impl Wire {
     /// Ends both directions; the reader sees the end of the stream.
     pub fn shut(&self) {
         let _ = match &self.stream {
-            Stream::Socket(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Both),
+            Stream::Tcp(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Both),
+            Stream::Unix(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Both),
             #[cfg(test)]
             Stream::Simulated(end) => end.shut(true),
         };
@@ -183,7 +210,8 @@ impl Wire {
     /// Ends what leaves; the peer sees the end of the stream.
     pub(crate) fn shut_write(&self) -> io::Result<()> {
         match &self.stream {
-            Stream::Socket(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
+            Stream::Tcp(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
+            Stream::Unix(stream) => SockRef::from(stream).shutdown(std::net::Shutdown::Write),
             #[cfg(test)]
             Stream::Simulated(end) => end.shut(false),
         }
@@ -208,7 +236,8 @@ impl Wire {
     /// One non-blocking write of `slices` joined.
     pub(super) fn write(&self, slices: &[&[u8]]) -> Written {
         let written = match &self.stream {
-            Stream::Socket(stream) => send(stream, slices),
+            Stream::Tcp(stream) => send(stream, slices, TcpStream::try_write_vectored),
+            Stream::Unix(stream) => send(stream, slices, UnixStream::try_write_vectored),
             #[cfg(test)]
             Stream::Simulated(end) => end.try_write(slices),
         };
@@ -242,7 +271,11 @@ pub(super) enum Written {
 /// The system is asked directly, since it knows best whether the socket takes more, and what the runtime remembers of it
 /// is one more miss of the cache for each delivery. Only when it takes nothing the runtime tries as well, and so learns what
 /// to wait for.
-fn send(stream: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
+fn send<S: AsFd>(
+    stream: &S,
+    slices: &[&[u8]],
+    try_write: impl Fn(&S, &[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
     let mut vector = [IoSlice::new(&[]); 4];
     for (place, slice) in vector.iter_mut().zip(slices) {
         *place = IoSlice::new(slice);
@@ -257,7 +290,7 @@ fn send(stream: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
     };
     match sent {
         Ok(written) => Ok(written),
-        Err(Errno::AGAIN | Errno::INTR) => stream.try_write_vectored(vector),
+        Err(Errno::AGAIN | Errno::INTR) => try_write(stream, vector),
         Err(error) => Err(error.into()),
     }
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::model::{Asks, Entry, Stream};
+use super::asking::summary;
+use super::model::Stream;
 use super::network::{Asked, Connection, Speech, What};
-use super::world::{CHANNELS, PATTERNS, Scene};
+use super::server::PATTERNS;
+use super::world::Scene;
 use crate::hub::Loss;
 
 /// How a client acknowledges.
@@ -85,15 +87,16 @@ pub(super) struct Client {
     pub(super) subscriptions: Vec<Subscription>,
     /// Publications without an answer, in order, with the id of their message.
     pub(super) unanswered: Vec<(usize, String)>,
-    next_id: u64,
+    pub(super) next_id: u64,
     next_connection: u32,
 }
 
 impl Client {
     pub(super) fn new(name: usize, way: Way, one_by_one: bool, sockets_only: bool) -> Self {
         let unordered = way == Way::Plain && !sockets_only;
+        let of = name;
         let subscription = |pattern| Subscription {
-            stream: Stream { pattern, unordered, log: Vec::new() },
+            stream: Stream { pattern, of, unordered, log: Vec::new() },
             state: State::Out,
             known: false,
             from_now: false,
@@ -124,11 +127,11 @@ impl Client {
         self.connection(self.session.as_ref()?.current)
     }
 
-    fn is_asked(&self, wanted: impl Fn(&What) -> bool) -> bool {
+    pub(super) fn is_asked(&self, wanted: impl Fn(&What) -> bool) -> bool {
         self.connections.iter().flat_map(|connection| &connection.asked).any(|(_, asked)| wanted(&asked.what))
     }
 
-    fn open(&mut self, scene: &mut Scene, speech: Speech) -> usize {
+    pub(super) fn open(&mut self, scene: &mut Scene, speech: Speech) -> usize {
         let speech = if self.sockets_only { Speech::WebSocket } else { speech };
         // Small windows cut writes.
         let room = match speech {
@@ -144,7 +147,7 @@ impl Client {
     }
 
     /// A connection for a request that is not bound to any.
-    fn any(&mut self, scene: &mut Scene) -> Option<usize> {
+    pub(super) fn any(&mut self, scene: &mut Scene) -> Option<usize> {
         if let Some(place) = self.current()
             && self.connections[place].speech == Speech::WebSocket
         {
@@ -161,7 +164,7 @@ impl Client {
     }
 
     /// Sends one request, or a part of it before the connection is lost.
-    fn send(&mut self, scene: &mut Scene, place: usize, mut message: Value, what: What) -> String {
+    pub(super) fn send(&mut self, scene: &mut Scene, place: usize, mut message: Value, what: What) -> String {
         self.next_id += 1;
         let id = match message["id"].as_str() {
             Some(id) => id.to_owned(),
@@ -261,28 +264,6 @@ impl Client {
         Ok(())
     }
 
-    fn handshake(&mut self, scene: &mut Scene) {
-        let usable = |connection: &Connection| connection.is_free();
-        let place = match self.connections.iter().position(usable) {
-            Some(place) if scene.random.chance(70) => place,
-            _ if self.connections.len() < 5 => {
-                let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
-                self.open(scene, speech)
-            }
-            _ => return,
-        };
-        let ext = match self.way {
-            Way::Plain => json!({}),
-            Way::Batch => json!({"ack": true}),
-            Way::Count => json!({"ack": true, "encke": {"ack": "count", "publisher": self.publisher}}),
-        };
-        let types = ["websocket", "long-polling"];
-        let handshake = json!({
-            "channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": types, "ext": ext,
-        });
-        self.send(scene, place, handshake, What::Handshake);
-    }
-
     /// Where the next connect goes: mostly to where the last one went.
     fn for_connect(&mut self, scene: &mut Scene) -> Option<usize> {
         if let Some(place) = self.current()
@@ -339,10 +320,11 @@ impl Client {
                     json!(1.5),
                 ];
                 connect["ext"]["ack"] = scene.random.pick(&lies).clone();
-                session.abused |= moves || self.connections[place].speech == Speech::Http;
+                session.abused |=
+                    moves || self.way == Way::Batch || self.connections[place].speech == Speech::Http;
             }
         }
-        let old = std::mem::replace(&mut session.current, Some(number));
+        let old = session.current.replace(number);
         if let Some(old) =
             self.connections.iter_mut().find(|it| Some(it.number) == old && it.number != number)
         {
@@ -364,89 +346,6 @@ impl Client {
         let speech = *scene.random.pick(&[Speech::WebSocket, Speech::Http]);
         let place = self.open(scene, speech);
         self.connect(scene, place);
-    }
-
-    pub(super) fn subscribe(&mut self, scene: &mut Scene, number: usize) -> Result<(), String> {
-        // So that what was handed out before is known to have been.
-        scene.settle()?;
-        let Some(place) = self.any(scene) else { return Ok(()) };
-        self.take_replayed(number)?;
-        let subscription = &mut self.subscriptions[number];
-        let pattern = subscription.stream.pattern;
-        let mut subscribe = json!({"channel": "/meta/subscribe", "subscription": pattern});
-        let since = match subscription.state {
-            _ if !subscription.cursor.is_empty() => Some(cursor(&subscription.cursor)),
-            _ => scene.random.pick(&[None, Some("now".to_owned()), Some("all".to_owned())]).clone(),
-        };
-        if subscription.cursor.is_empty() {
-            let asks = match since.as_deref() {
-                None => Asks::Nothing,
-                Some("all") => Asks::All,
-                Some(_) => Asks::Now,
-            };
-            subscription.stream.log.push(Entry::Begin(scene.model.moment(), asks));
-            subscription.held.clear();
-        }
-        subscription.live.clear();
-        subscription.from_now = since.as_deref() == Some("now");
-        if let Some(since) = since {
-            subscribe["ext"] = json!({"encke": {"since": {pattern: since}}});
-        }
-        (subscription.state, subscription.known) = (State::Asked, true);
-        self.send(scene, place, subscribe, What::Subscribe(number));
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, scene: &mut Scene, number: usize) -> Result<(), String> {
-        scene.settle()?;
-        let Some(place) = self.any(scene) else { return Ok(()) };
-        let subscription = &mut self.subscriptions[number];
-        if subscription.state != State::Leaving {
-            subscription.stream.log.push(Entry::Left(scene.model.moment()));
-        }
-        subscription.state = State::Leaving;
-        subscription.cursor.clear();
-        let unsubscribe =
-            json!({"channel": "/meta/unsubscribe", "subscription": subscription.stream.pattern});
-        self.send(scene, place, unsubscribe, What::Unsubscribe(number));
-        Ok(())
-    }
-
-    pub(super) fn publish(&mut self, scene: &mut Scene) {
-        let channel = *scene.random.pick(CHANNELS);
-        let bytes = *scene.random.pick(&[0, 0, 10, 50, 200, scene.large]);
-        self.publish_to(scene, channel, bytes);
-    }
-
-    pub(super) fn publish_to(&mut self, scene: &mut Scene, channel: &'static str, bytes: usize) {
-        let now = scene.server.now();
-        let number = scene.model.publish(channel, self.name, bytes, now);
-        self.send_publication(scene, number, None);
-    }
-
-    fn send_publication(&mut self, scene: &mut Scene, number: usize, id: Option<String>) {
-        let publication = &scene.model.publications[number];
-        let data = json!({"n": number, "pad": "x".repeat(publication.bytes)});
-        let mut message = json!({"channel": publication.channel, "data": data});
-        if let Some(id) = &id {
-            message["id"] = json!(id);
-        } else {
-            self.next_id += 1;
-            message["id"] = json!(format!("p{}", self.next_id));
-        }
-        if id.is_none() {
-            self.unanswered.push((number, message["id"].as_str().unwrap_or_default().to_owned()));
-        }
-        // Without a connection it goes out later.
-        if let Some(place) = self.any(scene) {
-            self.send(scene, place, message, What::Publish(number));
-        }
-    }
-
-    pub(super) fn publish_in_session(&mut self, scene: &mut Scene) {
-        if self.session.is_some() {
-            self.publish(scene);
-        }
     }
 
     /// Shuts a window, or opens one again.
@@ -497,34 +396,4 @@ impl Client {
             self.name, session.connect, session.current, self.unanswered
         )
     }
-
-    fn disconnect(&mut self, scene: &mut Scene) {
-        if let Some(place) = self.any(scene) {
-            self.send(scene, place, json!({"channel": "/meta/disconnect"}), What::Disconnect);
-            if let Some(session) = &mut self.session {
-                session.connect = None;
-            }
-        }
-    }
-}
-
-/// Positions as a cursor on the wire.
-fn cursor(positions: &BTreeMap<String, u64>) -> String {
-    let parts =
-        positions.iter().map(|(epoch, sequence)| format!("{epoch}-{}", super::hearing::base36(*sequence)));
-    parts.collect::<Vec<_>>().join(".")
-}
-
-/// A message without its padding.
-pub(super) fn summary(message: &Value) -> String {
-    let mut short = message.clone();
-    if let Some(data) = short.get_mut("data").and_then(Value::as_object_mut) {
-        data.remove("pad");
-    }
-    for field in ["version", "minimumVersion", "supportedConnectionTypes", "connectionType", "clientId"] {
-        if let Some(message) = short.as_object_mut() {
-            message.remove(field);
-        }
-    }
-    short.to_string()
 }

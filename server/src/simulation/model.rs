@@ -27,6 +27,8 @@ pub(super) struct Publication {
     pub(super) channel: &'static str,
     pub(super) class: usize,
     pub(super) by: usize,
+    /// Whether its publisher wants it too.
+    pub(super) echoes: bool,
     pub(super) bytes: usize,
     /// When its first request was sent: what is known to listen by then must have it.
     pub(super) sent: Moment,
@@ -84,6 +86,8 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) pattern: &'static str,
+    /// Whose it is.
+    pub(super) of: usize,
     /// Its client does not acknowledge, and two of its responses may overtake one another on their way: only what comes when all is
     /// calm is checked.
     pub(super) unordered: bool,
@@ -105,6 +109,12 @@ struct Part {
     /// In front of any.
     loss: bool,
     owed: Moment,
+}
+
+impl Stream {
+    fn wants(&self, publication: &Publication) -> bool {
+        matches(self.pattern, publication.channel) && (publication.echoes || publication.by != self.of)
+    }
 }
 
 /// Bayeux 1.0, section 2.2, on segments.
@@ -139,12 +149,19 @@ impl Model {
         self.classes.iter().position(is_of).expect("the last class has every channel")
     }
 
-    pub(super) fn publish(&mut self, channel: &'static str, by: usize, bytes: usize, at: u64) -> usize {
+    pub(super) fn publish(
+        &mut self,
+        channel: &'static str,
+        (by, echoes): (usize, bool),
+        bytes: usize,
+        at: u64,
+    ) -> usize {
         let (sent, class) = (self.moment(), self.class(channel));
         self.publications.push(Publication {
             channel,
             class,
             by,
+            echoes,
             bytes,
             sent,
             at,
@@ -200,7 +217,7 @@ impl Model {
                 let shown: Vec<String> = stream.log.iter().map(|entry| self.show(entry)).collect();
                 let order: Vec<_> = self.order[class]
                     .iter()
-                    .filter(|number| matches(stream.pattern, self.publications[**number].channel))
+                    .filter(|number| stream.wants(&self.publications[**number]))
                     .collect();
                 format!(
                     "{} in class {class}: {wrong}\n  log: {}\n  order: {order:?}",
@@ -240,7 +257,7 @@ impl Model {
             return Ok(());
         }
         for (number, publication) in self.publications.iter().enumerate() {
-            let due = publication.sent > *calm && matches(stream.pattern, publication.channel);
+            let due = publication.sent > *calm && stream.wants(publication);
             let times =
                 after.iter().filter(|entry| matches!(entry, Entry::Got(it, _) if *it == number)).count();
             if due && times != 1 && !self.classes[publication.class].drops {
@@ -255,7 +272,7 @@ impl Model {
         let expected: Vec<usize> = self.order[class]
             .iter()
             .copied()
-            .filter(|number| matches(stream.pattern, self.publications[*number].channel))
+            .filter(|number| stream.wants(&self.publications[*number]))
             .collect();
         let places: BTreeMap<usize, usize> =
             expected.iter().enumerate().map(|(place, number)| (*number, place)).collect();

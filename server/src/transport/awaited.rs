@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bayeux::{Pattern, Since};
-use http::HeaderValue;
 
 use super::scratch::{self, Read};
 use super::{App, cors};
@@ -14,9 +13,6 @@ use crate::policy::Identity;
 
 /// What may arrive on a connection that waits: a pipelined request, which waits its turn.
 const AHEAD_BYTES: usize = 64 * 1024;
-
-/// How long the answer may take to leave.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// A page that is empty, and has time.
 pub(crate) struct Awaited {
@@ -30,8 +26,8 @@ pub(crate) struct Awaited {
     pub(crate) until: Duration,
     /// Whether the connection ends with the answer.
     pub(crate) close: bool,
-    /// The origin of the page that reads it.
-    pub(crate) origin: Option<HeaderValue>,
+    /// The web page that reads it.
+    pub(crate) reader: Option<cors::Reader>,
 }
 
 impl Awaited {
@@ -64,7 +60,7 @@ impl Awaited {
     }
 
     fn response(&self, page: &Page) -> Vec<u8> {
-        let cors = cors::lines("Accept, Origin", self.origin.as_ref());
+        let cors = cors::lines("Accept, Origin", self.reader.as_ref());
         let close = if self.close { "Connection: close\r\n" } else { "" };
         let json = page.json();
         format!(
@@ -85,7 +81,7 @@ pub(super) async fn answer(app: &App, wire: &Arc<Wire>, awaited: Box<Awaited>, a
     };
     let response = awaited.response(&page);
     app.metrics().bytes_out.inc_by(response.len() as u64);
-    let late = app.clock.now() + ANSWER;
+    let late = app.clock.now() + app.request_time;
     let written = tokio::select! {
         written = wire.write_all(&response) => written.is_ok(),
         () = app.clock.sleep_until(late) => false,

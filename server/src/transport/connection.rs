@@ -76,7 +76,7 @@ enum Next {
 async fn serve(visit: &mut Visit) -> Next {
     let Visit { app, wire, peer, ahead } = visit;
     let read = std::mem::take(ahead).into();
-    let served = take_back::serve(wire, read, app.metrics(), &app.clock, |request| {
+    let served = take_back::serve(wire, read, app.metrics(), (&app.clock, app.request_time), |request| {
         let (app, peer) = (app.clone(), *peer);
         async move { app.answer(request, peer).await }
     });

@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use tracing::field::display;
 
 use super::{App, Request};
 use crate::policy::secret::Secret;
@@ -25,7 +26,7 @@ impl App {
         peer: Option<IpAddr>,
     ) -> Result<Arc<Identity>, Box<Response<Body>>> {
         let credentials = self.credentials(request.headers(), request.uri(), peer);
-        self.broker.identify(&credentials).map_err(|unknown| Box::new(self.unauthorized(unknown)))
+        self.broker.identify(&credentials).map_err(|unknown| Box::new(self.unauthorized(unknown, peer)))
     }
 
     fn credentials(&self, headers: &HeaderMap, uri: &Uri, peer: Option<IpAddr>) -> Credentials {
@@ -38,9 +39,9 @@ impl App {
         Credentials { address: peer, secret, ticket }
     }
 
-    fn unauthorized(&self, unknown: Unknown) -> Response<Body> {
+    fn unauthorized(&self, unknown: Unknown, peer: Option<IpAddr>) -> Response<Body> {
         self.metrics().refused(unknown.as_str());
-        tracing::info!(why = unknown.as_str(), "a request is refused");
+        tracing::info!(address = peer.map(display), why = unknown.as_str(), "a request is refused");
         let error = bayeux::Refusal::authentication_failed(unknown.as_str()).to_string();
         let mut response =
             answer(StatusCode::UNAUTHORIZED, &json!({ "error": error, "why": unknown.sentence() }));
@@ -88,7 +89,13 @@ impl App {
             return Ok(identity);
         }
         self.metrics().refused("not_admin");
-        tracing::info!(who = identity.name(), path = request.uri().path(), "the server API is refused");
+        let address = peer.map(display);
+        tracing::info!(
+            address,
+            who = identity.name(),
+            path = request.uri().path(),
+            "the server API is refused"
+        );
         let why = "the server API takes an API key that has admin = true, as Authorization: Bearer";
         let mut response = super::sentence(StatusCode::UNAUTHORIZED, why);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

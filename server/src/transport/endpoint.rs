@@ -17,6 +17,7 @@ use super::take_back::{Answer, Request};
 use super::{App, Taken, content_type, credentials, poll, sentence, status_of};
 use crate::broker::Door;
 use crate::policy::Identity;
+use crate::visitors::Welcome;
 
 /// A WebSocket handshake that is accepted.
 pub(crate) struct Accepted {
@@ -44,7 +45,15 @@ impl Accepted {
 }
 
 /// Answers a request for a Bayeux endpoint.
-pub(super) async fn answer(app: &Arc<App>, request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
+pub(super) async fn answer(app: &Arc<App>, mut request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
+    let origins = &app.options.origins;
+    if *request.method() == Method::GET
+        && asks_for_script(request.uri().query())
+        && app.visitors.check_script(request.headers(), request.uri(), origins) == Ok(Welcome::Stranger)
+    {
+        // No `Origin` came with it, which would have cost it its user's cookies before.
+        request.headers_mut().remove(header::COOKIE);
+    }
     let identity = match app.identify(&request, peer) {
         Ok(identity) => identity,
         Err(response) => return Answer::Response(*response),

@@ -7,6 +7,7 @@ mod credentials;
 mod echo;
 mod endpoint;
 mod poll;
+mod proxies;
 pub(crate) mod rest;
 mod scratch;
 mod stream;
@@ -26,11 +27,14 @@ use http::{Response, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use tower_service::Service;
+use tracing::field::display;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use connection::run;
 use endpoint::Accepted;
 pub(crate) use poll::closes;
+use proxies::Proxies;
+pub use proxies::Proxy;
 pub(crate) use stream::Wanted;
 pub(crate) use take_back::{Answer, Request};
 
@@ -40,7 +44,7 @@ use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::hub::Guard;
 use crate::metrics::Metrics;
-use crate::visitors::Visitors;
+use crate::visitors::{Visitors, Welcome};
 
 /// All connection types, in the order of the server's preference.
 const CONNECTION_TYPES: &[&str] = &["websocket", "long-polling", "callback-polling"];
@@ -59,9 +63,16 @@ pub struct Options {
     pub base: String,
     /// The paths of the Bayeux endpoint, below the base.
     pub endpoints: Vec<String>,
-    /// Origins of pages that may come in beside those of the server's own, such as `https://app.example`; exact.
+    /// Origins of pages that may come in beside those of the server's own, such as `https://app.example`; exact. `*` is
+    /// any, `null` those that have none: both come without their user's cookies.
     /// (Development lets in pages of this machine, whatever stands here.)
     pub origins: Vec<String>,
+    /// Who is trusted to say, in `Forwarded` or `X-Forwarded-For`, for whom it speaks.
+    pub proxies: Vec<Proxy>,
+    /// Connections of the public listener; 0 is as many as there are descriptors for.
+    pub connections: usize,
+    /// The same from one address; 0 is any number.
+    pub connections_per_address: usize,
     /// Whether `callback-polling` (JSONP) is spoken. Development always speaks it.
     pub callback_polling: bool,
 }
@@ -69,8 +80,24 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let endpoints = ["/bayeux", "/cometd", "/faye"].map(String::from).to_vec();
-        Options { base: String::new(), endpoints, origins: Vec::new(), callback_polling: false }
+        Options {
+            base: String::new(),
+            endpoints,
+            origins: Vec::new(),
+            proxies: Vec::new(),
+            connections: 0,
+            connections_per_address: 0,
+            callback_polling: false,
+        }
     }
+}
+
+/// What differs between the two listeners.
+pub(crate) struct Side {
+    pub(crate) options: Options,
+    pub(crate) visitors: Visitors,
+    pub(crate) router: Router,
+    pub(crate) internal: bool,
 }
 
 /// What every connection of a listener shares.
@@ -85,6 +112,8 @@ pub(crate) struct App {
     pub(crate) browsers: poll::Browsers,
     drain: Drain,
     clock: Clock,
+    /// How long a request may take, from its first byte to the last of its answer.
+    request_time: Duration,
     /// The head of most answers to polls, shared by all that are held.
     poll_head: Arc<[u8]>,
 }
@@ -103,19 +132,18 @@ pub(crate) struct HeldPoll {
     body: PollBody,
     close: bool,
     guard: Option<Guard>,
-    origin: Option<HeaderValue>,
+    reader: Option<cors::Reader>,
 }
 
 impl App {
     pub(crate) fn new(
         broker: Arc<Broker>,
-        options: Options,
-        visitors: Visitors,
-        router: Router,
-        internal: bool,
+        side: Side,
+        request_time: Duration,
         drain: Drain,
         clock: Clock,
     ) -> Arc<Self> {
+        let Side { options, visitors, router, internal } = side;
         Arc::new(App {
             broker,
             options,
@@ -125,6 +153,7 @@ impl App {
             browsers: Default::default(),
             drain,
             clock,
+            request_time,
             poll_head: poll::head(false, &PollBody::Array, None),
         })
     }
@@ -138,8 +167,14 @@ impl App {
         self.clock.now()
     }
 
+    /// Who is trusted to speak for others.
+    pub(crate) fn proxies(&self) -> Proxies<'_> {
+        Proxies(&self.options.proxies)
+    }
+
     /// Answers one request, or takes its socket.
     async fn answer(self: Arc<Self>, mut request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
+        let peer = self.proxies().client(peer, request.headers(), self.metrics());
         // RFC 9112, section 3.2.
         if request.version() == Version::HTTP_11
             && !request.headers().contains_key(header::HOST)
@@ -148,9 +183,18 @@ impl App {
             self.metrics().refused("bad_http");
             return Answer::Response(sentence(StatusCode::BAD_REQUEST, "an HTTP/1.1 request names its Host"));
         }
-        if let Err(why) = self.visitors.check(request.headers(), request.uri(), &self.options.origins) {
-            self.metrics().refused("visitor");
-            return Answer::Response(sentence(StatusCode::FORBIDDEN, why));
+        let welcome = match self.visitors.check(request.headers(), request.uri(), &self.options.origins) {
+            Ok(welcome) => welcome,
+            Err(why) => {
+                self.metrics().refused("visitor");
+                let (address, origin) = (peer.map(display), request.headers().get(header::ORIGIN));
+                tracing::info!(address, ?origin, path = request.uri().path(), why, "a visitor is refused");
+                return Answer::Response(sentence(StatusCode::FORBIDDEN, why));
+            }
+        };
+        if welcome == Welcome::Stranger {
+            // A browser sends its user's cookies along with what any page asks.
+            request.headers_mut().remove(header::COOKIE);
         }
         if self.internal {
             let path = request.uri().path();
@@ -162,17 +206,17 @@ impl App {
             }
             return Answer::Response(self.route(request).await);
         }
-        let origin = cors::origin(request.headers());
+        let reader = cors::reader(request.headers(), welcome);
         let mut answer = if cors::is_preflight(request.method(), request.headers()) {
             Answer::Response(cors::preflight())
         } else {
             self.open(request, peer).await
         };
         match &mut answer {
-            Answer::Response(response) => cors::allow(response, origin.as_ref()),
-            Answer::Take(Taken::Poll(poll)) => poll.origin = origin,
-            Answer::Take(Taken::Stream(wanted)) => wanted.origin = origin,
-            Answer::Take(Taken::Awaited(awaited)) => awaited.origin = origin,
+            Answer::Response(response) => cors::allow(response, reader.as_ref()),
+            Answer::Take(Taken::Poll(poll)) => poll.reader = reader,
+            Answer::Take(Taken::Stream(wanted)) => wanted.reader = reader,
+            Answer::Take(Taken::Awaited(awaited)) => awaited.reader = reader,
             Answer::Take(Taken::WebSocket(_)) => {}
         }
         answer

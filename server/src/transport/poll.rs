@@ -84,7 +84,7 @@ pub(super) async fn answer(
         };
         match guard {
             Ok(guard) => {
-                let held = HeldPoll { held, body, close, guard, origin: None };
+                let held = HeldPoll { held, body, close, guard, reader: None };
                 return Answer::Take(Taken::Poll(Box::new(held)));
             }
             Err(()) => {
@@ -141,11 +141,11 @@ fn multiple_clients(app: &App, held: &Held, replies: &mut Vec<u8>) {
 
 /// Holds a poll on a socket that is ours again. [`wait`] follows.
 pub(super) async fn hold(app: &App, wire: &Arc<Wire>, poll: Box<HeldPoll>) -> Key {
-    let HeldPoll { held, body, close, guard, origin } = *poll;
+    let HeldPoll { held, body, close, guard, reader } = *poll;
     let key = held.key;
-    let head = match (&body, close, &origin) {
+    let head = match (&body, close, &reader) {
         (PollBody::Array, false, None) => app.poll_head.clone(),
-        _ => head(close, &body, origin.as_ref()),
+        _ => head(close, &body, reader.as_ref()),
     };
     wire.reopen();
     app.broker.hold_poll(held, Poll { wire: wire.clone(), head, body, close, guard }).await;
@@ -240,12 +240,12 @@ fn kind(body: &PollBody) -> &'static [(HeaderName, &'static str)] {
 
 /// The response to a poll up to the number of its content length: always with one, never chunked, since
 /// nginx speaks HTTP/1.0 unless told otherwise.
-pub(super) fn head(close: bool, body: &PollBody, origin: Option<&HeaderValue>) -> Arc<[u8]> {
+pub(super) fn head(close: bool, body: &PollBody, reader: Option<&cors::Reader>) -> Arc<[u8]> {
     let mut head = "HTTP/1.1 200 OK\r\n".to_owned();
     for (name, value) in kind(body) {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &cors::lines("Origin", origin);
+    head += &cors::lines("Origin", reader);
     head += if close { "Connection: close\r\n" } else { "" };
     head += "Content-Length: ";
     head.into_bytes().into()

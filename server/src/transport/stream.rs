@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bayeux::{Framing, Pattern, Since};
-use http::HeaderValue;
 
 use super::scratch::{self, Read};
 use super::{App, cors};
@@ -24,8 +23,8 @@ pub(crate) struct Wanted {
     opening: Opening,
     /// Whether its reader is told what became of its recovery: who has said where to begin.
     tells: bool,
-    /// The origin of the page that reads it.
-    pub(crate) origin: Option<HeaderValue>,
+    /// The web page that reads it.
+    pub(crate) reader: Option<cors::Reader>,
 }
 
 impl Wanted {
@@ -43,7 +42,7 @@ impl Wanted {
         // now is: nothing is lost even when its connection breaks before the first message.
         let names_now = matches!(framing, Framing::EventStream { .. }) && app.broker.has_history(&pattern);
         let since = since.or(names_now.then_some(Since::Now));
-        Wanted { opening: Opening { pattern, since, framing, chunked, identity }, tells, origin: None }
+        Wanted { opening: Opening { pattern, since, framing, chunked, identity }, tells, reader: None }
     }
 
     fn name(&self) -> &'static str {
@@ -61,7 +60,7 @@ impl Wanted {
             Framing::Page => "text/html; charset=utf-8",
             _ => "application/x-ndjson",
         };
-        let cors = cors::lines("Accept, Origin", self.origin.as_ref());
+        let cors = cors::lines("Accept, Origin", self.reader.as_ref());
         // A page that grows has no script, and what others publish into it brings none.
         let policy = match self.opening.framing {
             Framing::Page => concat!(

@@ -23,14 +23,6 @@ use crate::clock::Clock;
 use crate::hub::Wire;
 use crate::metrics::Metrics;
 
-/// From the first byte of a request until its response has left. Long enough for 512 KiB at 20 KB/s, and the end of
-/// whoever sends a byte a second.
-const REQUEST: Duration = Duration::from_secs(30);
-
-/// RFC 9110, section 15.5.9.
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Connection: close\r\nContent-Length: 55\r\n\r\nthe request did not arrive and have its answer in 30 s\n";
-
 /// The head of a request. hyper's least is 8 KiB; cookies of a shared origin may take most of that.
 const HEAD_BYTES: usize = 16 * 1024;
 
@@ -64,16 +56,19 @@ struct Progress {
     open: AtomicUsize,
     /// At least one response has.
     served: AtomicBool,
+    /// That of the open request is there, and may have left in part.
+    begun: AtomicBool,
     /// The last write found the socket full.
     blocked: AtomicBool,
 }
 
-/// Serves requests from `wire` until the connection ends, rests, or is taken.
+/// Serves requests from `wire` until the connection ends, rests, or is taken. All of it has its time, from the first byte
+/// of a request until its response has left: it is the end of whoever sends a byte a second, and of whoever reads none.
 pub(super) async fn serve<T, F>(
     wire: &Arc<Wire>,
     ahead: Bytes,
     metrics: &Metrics,
-    clock: &Clock,
+    (clock, within): (&Clock, Duration),
     answer: impl Fn(Request) -> F,
 ) -> End<T>
 where
@@ -83,7 +78,7 @@ where
     let progress = Arc::new(Progress::default());
     let taken: Mutex<Option<T>> = Mutex::new(None);
     let had_bytes = !ahead.is_empty();
-    let io = Io { wire: wire.clone(), ahead, progress: progress.clone(), read: 0, wrote: false };
+    let io = Io { wire: wire.clone(), ahead, progress: progress.clone(), read: 0 };
     let service = service_fn(|request: Request| {
         progress.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(progress.clone());
@@ -92,6 +87,7 @@ where
         Box::pin(async move {
             match answering.await {
                 Answer::Response(response) => {
+                    open.0.begun.store(true, Ordering::Relaxed);
                     Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _open: open }))
                 }
                 Answer::Take(what) => {
@@ -126,21 +122,23 @@ where
         }
         Poll::Pending
     });
-    let late = clock.now() + REQUEST;
+    let late = clock.now() + within;
     let outcome = tokio::select! {
         biased;
         outcome = outcome => Some(outcome),
         () = clock.sleep_until(late) => None,
     };
+    // Asked before hyper lets go of the response.
+    let has_begun = progress.begun.load(Ordering::Relaxed) || progress.blocked.load(Ordering::Relaxed);
     let parts = connection.into_parts();
     metrics.bytes_in.inc_by(parts.io.read);
     match outcome {
         None => {
             if had_bytes || parts.io.read > 0 {
                 metrics.refused("request_too_slow");
-                if !parts.io.wrote {
+                if !has_begun {
                     // As much of it as leaves at once: nobody waits for whoever made us wait.
-                    let _ = wire.try_write(TOO_SLOW);
+                    let _ = wire.try_write(too_slow(within).as_bytes());
                 }
             }
             return End::Closed;
@@ -169,6 +167,17 @@ where
     }
 }
 
+/// RFC 9110, section 15.5.9.
+fn too_slow(within: Duration) -> String {
+    let within = humantime::format_duration(within);
+    let why = format!("the request did not arrive and have its answer in {within}\n");
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{why}",
+        why.len()
+    )
+}
+
 impl Progress {
     fn rests(&self) -> bool {
         self.served.load(Ordering::Relaxed)
@@ -183,6 +192,7 @@ struct Open(Arc<Progress>);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.served.store(true, Ordering::Relaxed);
+        self.0.begun.store(false, Ordering::Relaxed);
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -219,8 +229,6 @@ struct Io {
     ahead: Bytes,
     progress: Arc<Progress>,
     read: u64,
-    /// Something of a response has left.
-    wrote: bool,
 }
 
 impl Read for Io {
@@ -256,17 +264,12 @@ impl Read for Io {
 }
 
 impl Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             match self.wire.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     self.progress.blocked.store(false, Ordering::Relaxed);
-                    self.wrote = true;
                     return Poll::Ready(result);
                 }
             }

@@ -66,6 +66,78 @@ fn bad_chunk_sizes_are_refused() {
     }
 }
 
+/// What stands behind a chunk's size is skipped, and not for ever.
+#[test]
+fn a_megabyte_behind_a_chunks_size_is_refused() {
+    let chunked = "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for extension in [";".to_owned() + &"x".repeat(1 << 20), ";x=y".repeat(1 << 18)] {
+        let encke = Encke::start();
+        let mut bystander = Bystander::join(&encke);
+        let mut wire = encke.wire();
+        wire.send_while_taken(format!("{chunked}1{extension}\r\n1\r\n0\r\n\r\n{HIDDEN}").as_bytes());
+        assert_eq!(wire.response().status, 400);
+        assert_eq!(encke.figure("encke_messages_in_total"), 0);
+        bystander.is_well(&encke);
+    }
+    // Nor does a line end within it, which another reader might take for the size's.
+    refused(&format!("{chunked}1;x\n1\r\n0\r\n\r\n{HIDDEN}"));
+    refused(&format!("{chunked}1\n1\r\n0\r\n\r\n{HIDDEN}"));
+}
+
+/// RFC 9112, section 2.2, lets a line of a head end in LF alone, as here: there is one reading of it, and what stands
+/// in a body stays there.
+#[test]
+fn a_line_that_ends_in_a_bare_line_feed_hides_nothing() {
+    let encke = Encke::start();
+    let mut wire = encke.wire();
+    let length = HIDDEN.len();
+    wire.send(
+        format!("POST /channels/a HTTP/1.1\nHost: localhost\nContent-Type: text/plain\nContent-Length: {length}\n\n{HIDDEN}")
+            .as_bytes(),
+    );
+    assert_eq!(wire.response().json()["channel"], "/a");
+    assert!(wire.is_silent());
+    assert_eq!(encke.figure("encke_messages_in_total"), 1);
+    // A lone CR is no end of anything.
+    refused(&format!("GET / HTTP/1.1\r\nHost: localhost\rX: y\r\n\r\n{HIDDEN}"));
+    refused(&format!(
+        "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nX: y\rContent-Length: 1\r\n\r\n1{HIDDEN}"
+    ));
+}
+
+#[test]
+fn headers_without_a_name_or_with_a_wrong_one_are_refused() {
+    for header in [": chunked", "Transfer\u{0}-Encoding: chunked", "X Y: z", "(X): z", "X: \u{0}", "X"] {
+        refused(&format!(
+            "POST /channels/a HTTP/1.1\r\nHost: localhost\r\n{header}\r\nContent-Length: 1\r\n\r\n1{HIDDEN}"
+        ));
+    }
+}
+
+/// More headers than anybody needs, of whatever size: told so, and over.
+#[test]
+fn a_head_with_too_many_headers_is_refused() {
+    let few_and_long = format!("X-Long: {}\r\n", "x".repeat(4000)).repeat(5);
+    for headers in ["X: y\r\n".repeat(200), few_and_long, format!("Cookie: {}\r\n", "a=b; ".repeat(4000))] {
+        let encke = Encke::start();
+        let mut bystander = Bystander::join(&encke);
+        let mut wire = encke.wire();
+        wire.send_while_taken(
+            format!(
+                "POST /channels/a HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: 1\r\n\r\n1{HIDDEN}"
+            )
+            .as_bytes(),
+        );
+        assert_eq!(wire.response().status, 431);
+        wire.ends();
+        encke.until("bad HTTP", 1, |encke| encke.refused("bad_http"));
+        assert_eq!(encke.figure("encke_messages_in_total"), 0);
+        bystander.is_well(&encke);
+    }
+    let encke = Encke::start();
+    assert_eq!(encke.wire().get(&format!("/{}", "a".repeat(20_000)), "").response().status, 431);
+}
+
 #[test]
 fn a_length_that_is_no_number_is_refused() {
     for length in ["x", "-1", "+1", "1,2", "99999999999999999999999"] {

@@ -172,8 +172,9 @@ fn a_socket_that_is_blocked_for_longer_than_a_heartbeat_has_stalled() {
 #[test]
 fn a_server_that_is_late_ends_nobody() {
     // All of them fit into what the kernel keeps for each reader, so that none is ever blocked, however seldom this
-    // machine lets it run: whoever is ended was ended because the server was late.
-    const MESSAGES: usize = 2_000;
+    // machine lets it run: whoever is ended was ended because the server was late. (A small write costs the kernel
+    // many times its bytes: of 2,000 a busy machine once kept 1,270.)
+    const MESSAGES: usize = 600;
     const READERS: usize = 50;
     let encke = Encke::with(|config| {
         config.cores = 2;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use encke::clock::{Clock, Hand};
 use encke::config::Config;
+use encke::listen::Listen;
 use encke::server::Server;
 use encke::visitors::Visitors;
 
@@ -15,6 +16,8 @@ pub(crate) struct Encke {
     server: Option<Server>,
     pub(crate) public: SocketAddr,
     pub(crate) internal: SocketAddr,
+    /// Where the public listener is, which may be a file.
+    pub(crate) place: Listen,
     hand: Hand,
 }
 
@@ -30,8 +33,8 @@ impl Encke {
 
     pub(crate) fn visited(visitors: Visitors, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            internal_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
             cores: 1,
             drain: Duration::from_secs(5),
             ..Config::default()
@@ -40,8 +43,10 @@ impl Encke {
         change(&mut config);
         let (clock, hand) = Clock::by_hand();
         let server = Server::start(config, visitors, clock).expect("loopback has free ports");
-        let (public, internal) = (server.public, server.internal);
-        Encke { server: Some(server), public, internal, hand }
+        let place = server.public.clone();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let [public, internal] = [&place, &server.internal].map(|place| place.socket().unwrap_or(nowhere));
+        Encke { server: Some(server), public, internal, place, hand }
     }
 
     /// Moves the server's clock.
@@ -51,7 +56,10 @@ impl Encke {
 
     /// A connection to the public listener.
     pub(crate) fn wire(&self) -> Wire {
-        Wire::connect(self.public)
+        match &self.place {
+            Listen::Tcp(address) => Wire::connect(*address),
+            Listen::Unix(path) => Wire::connect_to_file(path),
+        }
     }
 
     /// All figures, as Prometheus would scrape them.

@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -64,6 +67,16 @@ impl Wire {
 
     pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket takes the option");
+        Self::bounded(stream)
+    }
+
+    /// The same to a Unix socket: a descriptor is read and written alike, whatever it leads to.
+    pub(crate) fn connect_to_file(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("the server listens");
+        Self::bounded(TcpStream::from(OwnedFd::from(stream)))
+    }
+
+    fn bounded(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("a socket takes the option");
         stream.set_write_timeout(Some(DEADLINE)).expect("a socket takes the option");
         Wire { stream, unread: Vec::new() }
