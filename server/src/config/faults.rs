@@ -242,7 +242,7 @@ mod tests {
                 "[rights]\nlisten = \"127.0.0.1:1\"",
                 "line 2: there is no key listen in [rights]; did you mean listen at the top of the file, above all tables?",
             ),
-            ("[rights]\nzebra = 1", "line 2: there is no key zebra in [rights], only open"),
+            ("[rights]\nzebra = 1", "line 2: there is no key zebra in [rights], only anonymous, open, rule"),
         ] {
             assert_eq!(faults(text), [said], "{text}");
         }
