@@ -1,6 +1,7 @@
 //! Who may. The room stands in the path of every verb: it says who somebody is, and what they may do where.
 
 pub mod key;
+mod refused;
 pub mod rules;
 pub mod secret;
 pub mod signer;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use key::{Key, Keys};
+pub use refused::Unknown;
 use rules::{Denied, Facts, Rights, RuleOptions, Rules, Verb};
 use ticket::Tickets;
 use token::{Refused, Tokens};
@@ -135,51 +137,6 @@ pub enum Invalid {
     /// An API key.
     #[error("[[key]] number {0}: {1}")]
     Key(usize, key::Invalid),
-}
-
-/// Why somebody is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// The token is not good.
-    Token(Refused),
-    /// There is no such API key, or no longer.
-    Key,
-    /// The ticket has been used, or is too old.
-    Ticket,
-    /// Tokens are not taken here.
-    NoTokens,
-    /// The token is good, and somebody else's.
-    OtherSubject,
-    /// The token stands in a URL.
-    InUrl,
-}
-
-impl Unknown {
-    /// The word for it in error strings, logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Unknown::Token(refused) => refused.as_str(),
-            Unknown::Key => "key_unknown",
-            Unknown::Ticket => "ticket_unknown",
-            Unknown::NoTokens => "tokens_not_taken",
-            Unknown::OtherSubject => "token_of_another_subject",
-            Unknown::InUrl => "token_in_url",
-        }
-    }
-
-    /// What it means, for people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Unknown::Token(refused) => refused.sentence(),
-            Unknown::Key => "there is no such API key, or it has expired",
-            Unknown::Ticket => "the ticket has been used, or is older than half a minute",
-            Unknown::NoTokens => "this server has no [[tokens.key]], so it takes no tokens",
-            Unknown::OtherSubject => "the token is good, and is somebody else's than the session",
-            Unknown::InUrl => {
-                "a token does not stand in a URL, which ends up in logs: ask POST /ticket for a ticket"
-            }
-        }
-    }
 }
 
 /// The rules in force.
