@@ -27,7 +27,7 @@ const MOST_SLOWEST: u64 = 1000;
 /// `/health/live`, `/health/ready`, `/metrics`, `/api/publish` and `/api/sessions`.
 pub(crate) fn router(broker: Arc<Broker>, drain: Drain) -> Router {
     let ready = move || async move {
-        if drain.has_begun() {
+        if !drain.is_ready() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
         } else {
             (StatusCode::OK, "ready\n")

@@ -34,6 +34,8 @@ pub struct Server {
     /// The figures.
     pub metrics: Arc<Metrics>,
     drain: Drain,
+    within: Duration,
+    clock: Clock,
     outside: Option<Acceptor>,
     _inside: Acceptor,
     threads: Vec<JoinHandle<()>>,
@@ -84,6 +86,7 @@ impl Server {
         let options = transport::Options { origins: Vec::new(), ..config.doors.clone() };
         let inner = app(Side { options, visitors: closer, router: inner, internal: true });
         let outer = app(Side { options: config.doors, visitors, router: index, internal: false });
+        let within = config.drain;
         let mut threads = Vec::new();
         let mut arrivals = Vec::new();
         for core in 0..cores {
@@ -92,7 +95,7 @@ impl Server {
             let (hub, drain) = (hub.clone(), drain.clone());
             let first = (core == 0).then(|| First {
                 broker: broker.clone(),
-                drain: config.drain,
+                drain: within,
                 numbers: visitors.is_development().then(|| clock.clone()),
             });
             let thread = std::thread::Builder::new().name(format!("encke-core-{core}"));
@@ -101,7 +104,8 @@ impl Server {
         let outside =
             Acceptor::start(Listener::new(outside, outer, Some(places)), arrivals.clone(), metrics.clone())?;
         let inside = Acceptor::start(Listener::new(inside, inner, None), arrivals, metrics.clone())?;
-        Ok(Server { public, internal, metrics, drain, outside: Some(outside), _inside: inside, threads })
+        let outside = Some(outside);
+        Ok(Server { public, internal, metrics, drain, within, clock, outside, _inside: inside, threads })
     }
 
     /// Stops accepting, tells every client, and returns when all are gone or the drain time has passed.
@@ -110,10 +114,12 @@ impl Server {
     }
 
     fn end(&mut self) {
-        // The public listener closes first: a client that is sent away must not come back to this server. The
-        // internal one stays to the end, since that is when operators look.
+        // Whoever asks whether this server is ready hears no before anybody is turned away. Then the public listener closes,
+        // since a client that is sent away must not come back to this server. The internal one stays to the end, since that
+        // is when operators look.
+        self.drain.announce();
         self.outside = None;
-        self.drain.begin();
+        self.drain.begin(self.clock.now(), self.within);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the server has panicked");
@@ -209,7 +215,7 @@ fn on_core(
                 let keeper = broker.clone();
                 tokio::spawn(async move { keeper.expire().await });
                 drain.begun().await;
-                say_goodbye(&broker, within).await;
+                say_goodbye(&broker, &drain, within).await;
                 drain.finish();
             }
         }
@@ -217,9 +223,9 @@ fn on_core(
 }
 
 /// Tells every client, then waits for what is under way, at most `within` in all.
-async fn say_goodbye(broker: &Broker, within: Duration) {
+async fn say_goodbye(broker: &Broker, drain: &Drain, within: Duration) {
     let end = Instant::now() + within;
-    let _ = tokio::time::timeout_at(end, broker.drain(within / 2)).await;
+    let _ = tokio::time::timeout_at(end, broker.drain(drain)).await;
     while broker.metrics().under_way() > 0 && Instant::now() < end {
         tokio::time::sleep(DRAIN_LOOK).await;
     }

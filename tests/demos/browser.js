@@ -18,9 +18,53 @@ export const STRICT = "default-src 'self'; worker-src blob:; base-uri 'none'; fo
 /** The widths and colour schemes in which every page is looked at. */
 export const FORMS = [1280, 390].flatMap((width) => ["light", "dark"].map((scheme) => ({ width, scheme })));
 
+/** Chromium, and the windows that a test opens in it. */
+export class Browser {
+  #chromium;
+  #contexts = [];
+
+  static async open() {
+    const browser = new Browser();
+    browser.#chromium = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
+    return browser;
+  }
+
+  /**
+   * Opens `url` in a window of its own. The page's `complaints` are what it wrote to the console as error or warning
+   * and what it threw; `before` may prepare it. `policy` takes the place of the pages' own, if there is one.
+   */
+  async visit(url, { width = 1280, scheme = "light", policy = STRICT, scripting = true, before = () => {} } = {}) {
+    const viewport = { width, height: width < 600 ? 844 : 860 };
+    const context = await this.#chromium.newContext({ viewport, colorScheme: scheme, reducedMotion: "reduce", javaScriptEnabled: scripting });
+    this.#contexts.push(context);
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    page.complaints = [];
+    page.on("console", (line) => {
+      if (["error", "warning"].includes(line.type())) page.complaints.push(`${line.text()} (${line.location().url})`);
+    });
+    page.on("pageerror", (error) => page.complaints.push(String(error)));
+    if (policy) {
+      await page.route((url) => url.pathname.endsWith("/") || url.pathname.endsWith(".html"), async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, headers: { ...response.headers(), "content-security-policy": policy } });
+      });
+    }
+    await before(page);
+    // A page that grows is never loaded to its end.
+    await page.goto(url, { waitUntil: scripting ? "load" : "commit" });
+    return page;
+  }
+
+  async close() {
+    for (const context of this.#contexts) await context.close();
+    await this.#chromium.close();
+  }
+}
+
+/** Encke in development mode and a browser. */
 export class Site {
   #browser;
-  #contexts = [];
 
   /** Starts Encke in development mode, below `base` when there is one, and a browser. */
   static async open({ base = "" } = {}) {
@@ -30,7 +74,7 @@ export class Site {
     site.base = base;
     site.encke = await Encke.start();
     try {
-      site.#browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
+      site.#browser = await Browser.open();
     } catch (failed) {
       await site.encke.stop("SIGKILL");
       throw failed;
@@ -43,29 +87,9 @@ export class Site {
     return this.encke.url(`${this.base}/${path}`);
   }
 
-  /**
-   * Opens `path` in a window of its own. The page's `complaints` are what it wrote to the console as error or warning
-   * and what it threw; `before` may prepare it.
-   */
-  async visit(path, { width = 1280, scheme = "light", policy = STRICT, scripting = true, before = () => {} } = {}) {
-    const viewport = { width, height: width < 600 ? 844 : 860 };
-    const context = await this.#browser.newContext({ viewport, colorScheme: scheme, reducedMotion: "reduce", javaScriptEnabled: scripting });
-    this.#contexts.push(context);
-    const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
-    page.complaints = [];
-    page.on("console", (line) => {
-      if (["error", "warning"].includes(line.type())) page.complaints.push(`${line.text()} (${line.location().url})`);
-    });
-    page.on("pageerror", (error) => page.complaints.push(String(error)));
-    await page.route((url) => url.pathname.endsWith("/") || url.pathname.endsWith(".html"), async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, headers: { ...response.headers(), "content-security-policy": policy } });
-    });
-    await before(page);
-    // A page that grows is never loaded to its end.
-    await page.goto(this.url(path), { waitUntil: scripting ? "load" : "commit" });
-    return page;
+  /** Opens `path` below the base in a window of its own. */
+  visit(path, options) {
+    return this.#browser.visit(this.url(path), options);
   }
 
   /** Publishes `data` on `channel` as `curl -d` does; answers with what Encke says. */
@@ -75,7 +99,6 @@ export class Site {
   }
 
   async close() {
-    for (const context of this.#contexts) await context.close();
     await this.#browser?.close();
     await this.encke.stop("SIGKILL");
   }

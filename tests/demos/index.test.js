@@ -37,7 +37,7 @@ test("below a base path: every link and every demo is reached", async () => {
     if (link.includes("/channels/")) continue; // a stream does not end
     assert.equal((await fetch(link)).status, 200, link);
   }
-  for (const [name, heading] of [["Chat", "Chat"], ["Slideshow", "Slideshow"], ["Session rater", "Session rater"], ["Curl moves the page", "Curl moves the page"]]) {
+  for (const [name, heading] of [["Chat", "Chat"], ["Slideshow", "Slideshow"], ["Session rater", "Session rater"], ["Curl moves the page", "Curl moves the page"], ["Comments", "Comments"]]) {
     await page.getByRole("main").getByRole("link", { name, exact: true }).click();
     await page.getByRole("heading", { level: 1, name: heading }).waitFor();
     await page.getByRole("link", { name: "Encke", exact: true }).click();

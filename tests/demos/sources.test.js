@@ -19,7 +19,7 @@ const ending = (suffix) => files.filter(({ name }) => name.endsWith(suffix));
 test("there are the pages that the index names", () => {
   const pages = ending(".html").map(({ name }) => name).sort();
   assert.deepEqual(pages, [
-    "chat/index.html", "curl/index.html", "index.html", "rater/index.html",
+    "chat/index.html", "comments/index.html", "curl/index.html", "index.html", "rater/index.html",
     ...["audience-2007", "audience", "index", "presenter"].map((page) => `slideshow/${page}.html`),
   ]);
 });

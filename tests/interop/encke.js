@@ -36,12 +36,12 @@ export class Encke {
 
   /**
    * Starts Encke on two free ports: in development mode, or in production mode when `config`, the text of a
-   * configuration, is given. `host` is where its public listener is.
+   * configuration, is given. `host` and `port` are where its public listener is.
    */
-  static async start({ config, host = "127.0.0.1" } = {}) {
+  static async start({ config, host = "127.0.0.1", port = 0 } = {}) {
     const encke = new Encke();
     encke.#config = config;
-    await encke.#launch(`${host}:0`, "127.0.0.1:0");
+    await encke.#launch(`${host}:${port}`, "127.0.0.1:0");
     return encke;
   }
 
@@ -58,6 +58,11 @@ export class Encke {
   /** The URL of `path` on the internal listener. */
   internalUrl(path = "/") {
     return new URL(path, this.#internal).href;
+  }
+
+  /** The number of its process. */
+  get pid() {
+    return this.#process.pid;
   }
 
   /** `host:port` of the public listener. */

@@ -51,17 +51,21 @@ export class Running {
   #folder;
   #watchers = new Set();
 
-  /** Starts a snippet against a server. */
-  constructor({ language, text }, encke) {
+  /**
+   * Starts a snippet against a server, in a folder of its own or in `cwd`, with further variables; `modules` is a folder of npm
+   * packages that it may import.
+   */
+  constructor({ language, text }, encke, { cwd, env: more = {}, modules } = {}) {
     const [url, internal] = [encke.url(), encke.internalUrl()].map((address) => address.replace(/\/$/, ""));
     const [command, name] = RUN[language];
     this.#folder = mkdtempSync(path.join(tmpdir(), "encke-snippet-"));
     writeFileSync(path.join(this.#folder, name), text.replaceAll(PUBLIC, url).replaceAll(INTERNAL, internal));
     symlinkSync(binary(), path.join(this.#folder, "encke"));
-    const env = { ...process.env, PATH: `${this.#folder}:${process.env.PATH}`, ENCKE_URL: url };
+    if (modules) symlinkSync(modules, path.join(this.#folder, "node_modules"));
+    const env = { ...process.env, ...more, PATH: `${this.#folder}:${more.PATH ?? process.env.PATH}`, ENCKE_URL: url };
     // A group of its own, so that what a shell started ends with it.
-    const options = { cwd: this.#folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] };
-    this.#child = spawn(command, [name], options);
+    const options = { cwd: cwd ?? this.#folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] };
+    this.#child = spawn(command, [path.join(this.#folder, name)], options);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding("utf8").on("data", (piece) => {
         this.output += piece;

@@ -137,7 +137,7 @@ impl Broker {
         Err(why)
     }
 
-    /// Whether the past of a pattern may be read.
+    /// Whether somebody may read what was said there.
     ///
     /// # Errors
     /// The policy's refusal.
@@ -351,9 +351,9 @@ impl Broker {
         all
     }
 
-    /// Tells every session that the server goes away, spread over `within`.
-    pub async fn drain(&self, within: Duration) {
-        self.hub.drain(within).await;
+    /// Tells every session that the server goes away, and when to return.
+    pub async fn drain(&self, drain: &crate::drain::Drain) {
+        self.hub.drain(drain).await;
     }
 }
 

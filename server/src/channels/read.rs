@@ -88,7 +88,6 @@ async fn messages(
             return Answer::Response(error(app, StatusCode::BAD_REQUEST, "400::parameter_invalid", &why));
         }
     };
-    // Whether there is any history is told to those who may read it.
     if let Err(refusal) = app.broker.may_read(&identity, &pattern).await {
         return Answer::Response(error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed here"));
     }

@@ -10,6 +10,7 @@ use super::outlet::{self, Outlet, Poll, Socket};
 use super::session::{Ended, Phase};
 use super::shard::Shard;
 use super::wire::Written;
+use crate::drain::Drain;
 
 /// How long the rest of an answered poll may take to leave.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -151,14 +152,15 @@ impl Shard {
         reply.write_json(out);
     }
 
-    /// Ends up to `count` sessions because the server goes away, each client told when to return.
-    /// Answers with how many are left.
-    pub(super) fn drain(&mut self, count: usize, spread: Duration) -> usize {
+    /// Ends up to `count` sessions because the server goes away, each client told when to return: in the reply to a held
+    /// connect, or as the time after which a browser opens its event stream again. Answers with how many are left.
+    pub(super) fn drain(&mut self, count: usize, drain: &Drain) -> usize {
         let slots: Vec<u32> = self.sessions.iter().take(count).map(|(slot, _)| slot as u32).collect();
         for slot in slots {
             // Whoever is told the same moment returns at the same moment.
+            let returns = drain.returns_after(self.clock.now()).as_millis() as u64;
             let mut advice = self.advice(Reconnect::Retry);
-            advice.interval += fastrand::u64(0..=spread.as_millis() as u64);
+            advice.interval = advice.interval.max(returns);
             self.leave_deep(slot);
             let extras = self.extras(slot);
             let session = &mut self.sessions[slot as usize];
@@ -174,6 +176,11 @@ impl Shard {
                         self.reply_connect(slot, id.as_ref(), None, Some(advice));
                     }
                 }
+            } else if let Outlet::Socket(Socket { framing: Framing::EventStream { .. }, .. }) = session.outlet
+            {
+                // HTML, section 9.2.6: it counts for the next opening, and the next stream begins with another one.
+                session.outbox.replies_mut().extend_from_slice(format!("retry: {returns}\n\n").as_bytes());
+                self.mark(slot, true);
             }
             self.flush(slot);
             self.end(slot, Ended::Draining);

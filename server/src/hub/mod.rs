@@ -52,6 +52,7 @@ pub use slow::{Deliver, OnOverflow};
 pub use wire::Wire;
 
 use crate::clock::Clock;
+use crate::drain::Drain;
 use crate::metrics::Metrics;
 use outbox::Outbox;
 use turn::Next;
@@ -383,18 +384,17 @@ impl Hub {
         });
     }
 
-    /// Ends all sessions because the server goes away, spread over `within`.
-    pub async fn drain(&self, within: Duration) {
-        const STEPS: u32 = 20;
+    /// Ends all sessions because the server goes away: all at once, since the next process waits, each told its moment to return.
+    pub async fn drain(&self, drain: &Drain) {
+        const STEP: usize = 250;
         for index in 0..self.shards() {
-            let Some(all) = self.call(index, |shard| shard.drain(0, Duration::ZERO)).await else { continue };
-            // A few are told at once; many in steps, so that they do not all return at once.
-            let step = all.div_ceil(STEPS as usize).max(250);
-            while let Some(left) = self.call(index, move |shard| shard.drain(step, within)).await {
-                if left == 0 {
-                    break;
-                }
-                tokio::time::sleep(within / STEPS / self.shards() as u32).await;
+            let tell = |count| {
+                let drain = drain.clone();
+                self.call(index, move |shard| shard.drain(count, &drain))
+            };
+            while tell(STEP).await.is_some_and(|left| left > 0) {
+                // What has to leave the sockets, and whoever asks whether we are ready.
+                tokio::task::yield_now().await;
             }
         }
     }

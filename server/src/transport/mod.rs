@@ -228,6 +228,8 @@ impl App {
         if self.drain.has_begun() {
             let mut response = sentence(StatusCode::SERVICE_UNAVAILABLE, "the server is going away");
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            let seconds = self.drain.returns_after(self.clock.now()).as_secs_f64().ceil() as u64;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             return Answer::Response(response);
         }
         let path = request.uri().path();

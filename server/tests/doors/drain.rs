@@ -26,7 +26,7 @@ fn ready(wire: &mut Wire) -> u16 {
 #[test]
 fn everybody_is_told_to_return() {
     for cores in [1, 2] {
-        let mut encke = Encke::with(|config| config.cores = cores);
+        let mut encke = Encke::with(|config| (config.cores, config.drain) = (cores, Duration::from_secs(20)));
         let mut health = Wire::connect(encke.internal);
         assert_eq!(ready(&mut health), 200);
         let mut idle = encke.wire();
@@ -63,6 +63,8 @@ fn everybody_is_told_to_return() {
 
         let stopping = encke.stop();
         until_closed(&encke);
+        assert_eq!(ready(&mut health), 503, "readiness goes before anybody is turned away");
+        let mut moments = Vec::new();
         for client in &mut polls {
             let replies = client.polled();
             assert_eq!((replies.len(), &replies[0]["successful"]), (1, &json!(true)), "{replies:?}");
@@ -70,7 +72,8 @@ fn everybody_is_told_to_return() {
                 (&replies[0]["id"], &replies[0]["advice"]["reconnect"]),
                 (&json!("c"), &json!("retry"))
             );
-            assert!(replies[0]["advice"]["interval"].is_u64() && replies[0]["advice"]["timeout"].is_u64());
+            assert!(replies[0]["advice"]["timeout"].is_u64());
+            moments.push(replies[0]["advice"]["interval"].as_u64());
         }
         for (socket, held) in sockets.iter_mut().zip(&held) {
             let reply = socket.reply(held);
@@ -78,21 +81,34 @@ fn everybody_is_told_to_return() {
                 (&reply["successful"], &reply["advice"]["reconnect"]),
                 (&json!(true), &json!("retry"))
             );
+            moments.push(reply["advice"]["interval"].as_u64());
             assert_eq!(socket.closes(), (Some(1001), "draining".to_owned()));
         }
         assert_eq!(without_session.closes().0, Some(1001));
         drop(without_session);
-        for wire in &mut streams {
+        for (wire, form) in streams.iter_mut().zip(["lines", "event-stream"]) {
+            if form == "event-stream" {
+                let last = String::from_utf8(wire.chunk().expect("when to return")).expect("text");
+                let number = last.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n\n"));
+                moments.push(number.expect(&last).parse().ok());
+            }
             assert_eq!(wire.chunk(), None);
             wire.ends();
         }
+        // Seven clients in twenty seconds, each at a moment of its own.
+        let mut moments: Vec<_> = moments.into_iter().map(|moment| moment.expect("a number")).collect();
+        moments.sort_unstable();
+        assert!(moments.windows(2).all(|two| two[1] > two[0] + 800), "{moments:?}");
+        assert!(moments[6] <= 20_000 && moments[6] - moments[0] > 8000, "{moments:?}");
         assert_eq!(old_stream.rest(), b"\n");
 
-        assert_eq!(ready(&mut health), 503);
         assert_eq!(ready(&mut Wire::connect(encke.internal)), 503, "the internal listener stays to the end");
         assert_eq!(health.get("/health/live", "").response().status, 200);
         let refused = idle.post("/channels/a", "1").response();
         assert_eq!((refused.status, refused.header("connection")), (503, Some("close")));
+        let seconds: u64 =
+            refused.header("retry-after").and_then(|value| value.parse().ok()).expect("seconds");
+        assert!((1..=20).contains(&seconds), "{seconds}");
         assert!(!stopping.is_finished());
         under_way.send(b"2");
         assert_eq!(under_way.response().json()["channel"], "/a");

@@ -2,12 +2,12 @@
 //! yet.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bayeux::framing::lines::Unframer;
 use bayeux::{Channel, Cursor, Draft, Framing, Limits, Pattern, Payload, Position, Since};
 use encke::broker::{Broker, By, ChannelOptions, Classes, Opening};
 use encke::clock::Clock;
+use encke::drain::Drain;
 use encke::history;
 use encke::hub::{Hub, Key, Options, Wire, Woken};
 use encke::metrics::Metrics;
@@ -120,7 +120,7 @@ async fn the_end_of_the_session_is_noticed() {
         assert!(data.len() <= 10);
     }
     let draining = node.stream("/a/b").await;
-    timeout(DEADLINE, node.broker.drain(Duration::ZERO)).await.expect("a drain ends");
+    timeout(DEADLINE, node.broker.drain(&Drain::new())).await.expect("a drain ends");
     assert_eq!(node.next(&draining).await, None);
 }
 
