@@ -238,6 +238,11 @@ impl Message {
         self.encoded.id.as_ref()
     }
 
+    /// The newest positions of the other histories when it was sealed.
+    pub fn others(&self) -> &[Position] {
+        self.seal.others.as_deref().unwrap_or_default()
+    }
+
     /// The publisher that shall not hear it.
     pub fn muted(&self) -> Option<NonZeroU64> {
         self.seal.muted
@@ -303,12 +308,17 @@ impl Message {
         self.channel().kind() == crate::channel::ChannelKind::Meta
     }
 
-    /// What the message costs a queue in bytes: that of its JSON and of its place in other histories, and a flat rate for what
-    /// stands around them.
+    /// What the message costs a queue in bytes: that of its JSON, of the text or bytes beside it, and of its place in other
+    /// histories, and a flat rate for what stands around them. (The form of an event stream is made on first use, and not counted.)
     pub fn bytes(&self) -> usize {
         /// The message itself and the two counters of an `Arc` around it.
         const FLAT: usize = size_of::<Message>() + 16;
-        self.json().len() + self.seal.others.as_deref().map_or(0, size_of_val) + FLAT
+        let kept = match &self.encoded.kept {
+            Kept::Json => 0,
+            Kept::Text { content_type, text } => content_type.len() + text.len(),
+            Kept::Bytes { content_type, bytes } => content_type.len() + bytes.len(),
+        };
+        self.json().len() + kept + self.seal.others.as_deref().map_or(0, size_of_val) + FLAT
     }
 }
 

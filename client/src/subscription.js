@@ -5,6 +5,9 @@ import { EnckeError, call } from "./errors.js";
 import { Joining } from "./ext/join.js";
 import { Cursor, sinceField } from "./ext/replay.js";
 
+/** Live messages that wait for the answer to a subscription: the oldest are those that a replay brings. */
+const EARLY = 1_000;
+
 /**
  * A message as handlers get it.
  * @typedef {object} Delivery
@@ -87,6 +90,8 @@ export class Subscription {
  * @property {Cursor} cursor
  * @property {string} since where it begins, as long as the cursor is empty
  * @property {boolean} known whether the server has ever acknowledged it
+ * @property {Cursor} [begins] where it is live, as the answer said
+ * @property {Record<string, any>[]} [unanswered] live messages that came while the answer is awaited
  * @property {Promise<void>} ready
  * @property {() => void} acknowledge
  * @property {(error: Error) => void} refuse
@@ -151,25 +156,16 @@ export class Subscriptions {
   }
 
   /** @param {Record<string, any>} message */
-  deliver({ channel, data, id, ext }) {
+  deliver(message) {
+    const { channel, data, ext } = message;
     if (channel === "/meta/gap") return this.#miss(data);
     const { position, subscription: only } = ext?.encke ?? {};
     const isReplay = only !== undefined;
     for (const pattern of isReplay ? [only] : patternsOf(channel)) {
       const listened = this.#patterns.get(pattern);
       if (!listened) continue;
-      const { handlers, cursor } = listened;
-      // Of a replay that was asked for twice, because the first answer was lost.
-      if (isReplay && cursor.heard(position)) continue;
-      if (position) cursor.move(position);
-      for (const [subscription, { late, joining }] of [...handlers]) {
-        if (!handlers.has(subscription) || (isReplay && late)) continue; // left while another handler ran
-        /** @type {Delivery} */
-        const delivery = { data, channel, id, position };
-        if (isReplay) delivery.replayed = true;
-        if (joining && position) joining.hold(delivery);
-        else call(subscription.handler, delivery);
-      }
+      if (!isReplay && position && listened.unanswered) keepFor(listened.unanswered, message);
+      else hand(listened, message);
     }
   }
 
@@ -214,8 +210,14 @@ export class Subscriptions {
       since = listened.cursor.text || listened.since;
       return this.#keeps ? sinceField(pattern, since) : "";
     };
+    listened.unanswered = [];
     const answered = (/** @type {Record<string, any>} */ reply) => {
-      this.#recover(pattern, listened, since, again && listened.known, reply.ext?.encke?.recovery?.[pattern]);
+      const recovery = reply.ext?.encke?.recovery?.[pattern];
+      const early = listened.unanswered ?? [];
+      listened.unanswered = undefined;
+      this.#recover(pattern, listened, since, again && listened.known, recovery);
+      listened.begins = new Cursor(recovery?.cursor);
+      for (const message of early) hand(listened, message);
       listened.known = true;
       listened.acknowledge();
     };
@@ -288,6 +290,40 @@ export class Subscriptions {
       // Refused, or void with its session: either way the server does not send it any more.
       this.#outbox.meta("/meta/unsubscribe", pattern, () => resolve(), () => resolve());
     });
+  }
+}
+
+/**
+ * Keeps a live message until the answer to the subscription says whether it is for it. One from before must not move the
+ * cursor past what is about to be replayed.
+ * @param {Record<string, any>[]} unanswered
+ * @param {Record<string, any>} message
+ */
+function keepFor(unanswered, message) {
+  if (unanswered.length === EARLY) unanswered.shift();
+  unanswered.push(message);
+}
+
+/**
+ * Hands a message to the handlers of one pattern.
+ * @param {Listened} listened
+ * @param {Record<string, any>} message
+ */
+function hand({ handlers, cursor, begins }, { channel, data, id, ext }) {
+  const { position, subscription: only } = ext?.encke ?? {};
+  const isReplay = only !== undefined;
+  // Of a replay that was asked for twice, because the first answer was lost.
+  if (isReplay && cursor.heard(position)) return;
+  // Another pattern brought it, or this one when it was subscribed earlier: a replay brings it here, or nothing should.
+  if (!isReplay && position && begins?.has(position)) return;
+  if (position) cursor.move(position);
+  for (const [subscription, { late, joining }] of [...handlers]) {
+    if (!handlers.has(subscription) || (isReplay && late)) continue; // left while another handler ran
+    /** @type {Delivery} */
+    const delivery = { data, channel, id, position };
+    if (isReplay) delivery.replayed = true;
+    if (joining && position) joining.hold(delivery);
+    else call(subscription.handler, delivery);
   }
 }
 

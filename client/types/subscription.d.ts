@@ -66,6 +66,8 @@ export class Subscription {
  * @property {Cursor} cursor
  * @property {string} since where it begins, as long as the cursor is empty
  * @property {boolean} known whether the server has ever acknowledged it
+ * @property {Cursor} [begins] where it is live, as the answer said
+ * @property {Record<string, any>[]} [unanswered] live messages that came while the answer is awaited
  * @property {Promise<void>} ready
  * @property {() => void} acknowledge
  * @property {(error: Error) => void} refuse
@@ -91,7 +93,7 @@ export class Subscriptions {
      */
     renew(keeps: boolean): void;
     /** @param {Record<string, any>} message */
-    deliver({ channel, data, id, ext }: Record<string, any>): void;
+    deliver(message: Record<string, any>): void;
     /**
      * A page of what the server keeps.
      * @param {string} pattern
@@ -201,6 +203,14 @@ export type Listened = {
      * whether the server has ever acknowledged it
      */
     known: boolean;
+    /**
+     * where it is live, as the answer said
+     */
+    begins?: Cursor | undefined;
+    /**
+     * live messages that came while the answer is awaited
+     */
+    unanswered?: Record<string, any>[] | undefined;
     ready: Promise<void>;
     acknowledge: () => void;
     refuse: (error: Error) => void;

@@ -106,6 +106,40 @@ story("what is kept comes to who asks for it, then what is live", async ({ liste
   await other.comet.disconnect();
 });
 
+story("what is live on another pattern, or was on this one, is not taken for what a new subscription has", async ({ listener, room, say }) => {
+  await say(0, 1, 2);
+  let number = 3;
+  let speaks = true;
+  const speaker = (async () => {
+    while (speaks) await say(number++);
+  })();
+  const hears = async (what) => {
+    const heard = [];
+    const subscription = listener.comet.subscribe(room, ({ data }) => heard.push(data), { since: "all" });
+    await subscription.ready;
+    const least = number + 3;
+    while (heard.at(-1) === undefined || heard.at(-1) < least) await new Promise((resolve) => setTimeout(resolve, 5));
+    // A hundred are kept, and some came meanwhile.
+    assert.ok(heard[0] <= Math.max(0, least - 90), `${what}: begins with ${heard[0]} of ${least}`);
+    assert.deepEqual(heard, heard.map((_, place) => heard[0] + place), what);
+    return subscription;
+  };
+  try {
+    for (let round = 0; round < 5; round++) {
+      const live = listener.comet.subscribe("/chat/*", () => {});
+      await live.ready;
+      let narrow = await hears("beside a wider one");
+      await live.unsubscribe();
+      narrow.unsubscribe();
+      narrow = await hears("subscribed again");
+      await narrow.unsubscribe();
+    }
+  } finally {
+    speaks = false;
+    await speaker;
+  }
+});
+
 story("who joins others on a pattern hears what they heard, and they hear nothing twice", async ({ listener, room, say }) => {
   await say(1, 2);
   await listener.listen(`${room}/*`, {}, "a").ready;

@@ -26,7 +26,7 @@ const OTHERS = {
 };
 const PAGE = "Without any script";
 
-/** First `"listening"`, then the messages of `/chat/*` as they come, heartbeats left out. */
+/** First `"listening"`, then the messages of `/chat/*` as they come, heartbeats left out, and where they stand. */
 async function* listen(encke, signal) {
   const response = await fetch(encke.url("/channels/chat/*?as=lines"), { signal });
   assert.equal(response.status, 200);
@@ -35,7 +35,11 @@ async function* listen(encke, signal) {
   for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
     const lines = (begun + piece).split("\n");
     begun = lines.pop();
-    for (const line of lines) if (line !== "") yield JSON.parse(line);
+    for (const line of lines.filter((line) => line !== "")) {
+      const { ext, ...message } = JSON.parse(line);
+      assert.equal(typeof ext.encke.position, "string");
+      yield message;
+    }
   }
 }
 

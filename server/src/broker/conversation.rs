@@ -103,6 +103,8 @@ pub struct Spoken {
     /// Messages that ride before the connect reply, in one piece with it: those of a session that acknowledges. JSON
     /// objects with commas between them.
     pub messages: Vec<u8>,
+    /// Bytes of the pages of history among the replies.
+    pub(super) paged: usize,
     /// The session that spoke, whose messages may ride along.
     pub session: Option<Key>,
     /// Instead of replies: hold this.

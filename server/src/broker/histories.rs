@@ -1,6 +1,7 @@
 //! Reading what was said: subscriptions that begin in the past, and pages of history.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bayeux::{Channel, Cursor, Message, Pattern, Position, Refusal, Reply, RequestId, Since, Subscription};
@@ -17,6 +18,8 @@ const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1000;
 /// Bytes of a page; at least one message.
 const PAGE_BYTES: usize = 512 * 1024;
+/// Bytes of all pages that one body or frame asks for. Those after that are empty, and say that there is more.
+pub(super) const PAGES_BYTES: usize = 4 * PAGE_BYTES;
 
 /// How often a shard that is behind is asked again, a turn each time.
 const TRIES: usize = 100_000;
@@ -132,8 +135,19 @@ impl Broker {
         since: Option<&Since>,
         limit: Option<usize>,
     ) -> Result<Page, Refusal> {
+        self.page_within(who, pattern, since, limit, PAGE_BYTES).await
+    }
+
+    async fn page_within(
+        &self,
+        who: &Identity,
+        pattern: &Pattern,
+        since: Option<&Since>,
+        limit: Option<usize>,
+        bytes: usize,
+    ) -> Result<Page, Refusal> {
         self.may_read(who, pattern).await?;
-        let portion = Portion { messages: limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE), bytes: PAGE_BYTES };
+        let portion = Portion { messages: limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE), bytes };
         let mut page = Page::default();
         let mut worst = None;
         let mut histories = 0;
@@ -172,6 +186,10 @@ impl Broker {
                 }
                 // From now on: a cursor that means nothing here.
                 (None, Some(_)) => self.classes.last(number),
+                (None, None) if portion.bytes == 0 => {
+                    page.more |= self.classes.last(number) > 0;
+                    0
+                }
                 (None, None) => {
                     let portion = Portion { bytes: left.bytes, ..portion };
                     let (newest, last) = self.classes.newest(number, pattern, portion);
@@ -234,10 +252,16 @@ impl Broker {
         channel: &Channel,
         id: Option<&RequestId>,
         data: &RawValue,
+        publisher: Option<NonZeroU64>,
         spoken: &mut Spoken,
     ) {
         let answer = match channel.as_str() {
-            "/service/history" => self.serve_history(who, channel, data).await,
+            "/service/history" => {
+                let left = PAGES_BYTES.saturating_sub(spoken.paged).min(PAGE_BYTES);
+                let page = self.serve_history(who, channel, data, left, publisher).await;
+                spoken.paged += page.as_deref().map_or(0, |page| page.get().len());
+                page
+            }
             name => {
                 self.metrics.refused("service_unknown");
                 Err(Refusal::channel_unknown(name))
@@ -254,6 +278,8 @@ impl Broker {
         who: &Identity,
         channel: &Channel,
         data: &RawValue,
+        bytes: usize,
+        publisher: Option<NonZeroU64>,
     ) -> Result<Box<RawValue>, Refusal> {
         #[derive(Deserialize)]
         struct Asked {
@@ -266,7 +292,9 @@ impl Broker {
         let pattern = Pattern::parse_within(&asked.channel, &self.limits.channel)
             .map_err(|_| Refusal::channel_invalid(&asked.channel))?;
         let since = asked.since.as_deref().map(Since::parse);
-        let page = self.page(who, &pattern, since.as_ref(), asked.limit).await?;
+        let mut page = self.page_within(who, &pattern, since.as_ref(), asked.limit, bytes).await?;
+        // What a publisher asked not to hear it does not hear in this way either.
+        page.messages.retain(|message| message.muted().is_none() || message.muted() != publisher);
         RawValue::from_string(page.json()).map_err(|_| Refusal::data_invalid(channel.as_str()))
     }
 }

@@ -211,7 +211,8 @@ impl Broker {
         let (echoes, answered) = (request.echoes(), request.answered());
         let Verb::Publish { channel, data } = request.verb else { return };
         if channel.kind() == ChannelKind::Service {
-            return self.serve(who, &channel, request.id.as_ref(), &data, spoken).await;
+            let publisher = session.map(|(_, publisher)| publisher);
+            return self.serve(who, &channel, request.id.as_ref(), &data, publisher, spoken).await;
         }
         if let (false, Some((key, publisher))) = (echoes, session) {
             // From now on the session is known by that name: what is on its way is not for it.

@@ -7,18 +7,16 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
-use bayeux::{Ack, Message, Pattern, Position, Since};
+use bayeux::{Ack, Pattern, Position, Since};
 
 use super::gaps::Told;
 use super::interest::Subscribed;
 use super::outlet::Outlet;
 use super::owner::{Allowance, Owner, Until};
-use super::past::{Behind, Class, Missing, Portion, Recovery, Span};
-use super::session::{Key, Phase};
+use super::past::{Behind, Class, Missing, Recovery, Span};
+use super::session::Key;
 use super::shard::Shard;
-use super::standing;
 
 /// What only some sessions have.
 #[derive(Default)]
@@ -39,6 +37,8 @@ pub(super) struct More {
     /// What it may publish, where that is limited.
     pub(super) allowance: Option<Allowance>,
     pub(super) gates: Vec<Gate>,
+    /// Whether it stands on the list of those who catch up in the next turn.
+    pub(super) catches: bool,
     /// Patterns of which messages are gone that the client has not been told of, and why.
     pub(super) lost: Vec<(Pattern, &'static str)>,
 }
@@ -70,13 +70,13 @@ impl More {
 
 /// While it is there, nothing live of one class reaches the session.
 pub(super) struct Gate {
-    class: usize,
+    pub(super) class: usize,
     /// Everything up to here has been handed to the session's live subscriptions.
-    after: u64,
+    pub(super) after: u64,
     /// What single subscriptions are still to get from before that.
-    replays: VecDeque<Replay>,
+    pub(super) replays: VecDeque<Replay>,
     /// Up to where the client has been told that messages of a pattern are gone.
-    told: Told,
+    pub(super) told: Told,
 }
 
 impl Gate {
@@ -88,12 +88,12 @@ impl Gate {
     }
 }
 
-struct Replay {
-    pattern: Pattern,
-    span: Span,
+pub(super) struct Replay {
+    pub(super) pattern: Pattern,
+    pub(super) span: Span,
     /// Only the newest message of each channel.
-    latest: bool,
-    told: u64,
+    pub(super) latest: bool,
+    pub(super) told: u64,
 }
 
 impl Shard {
@@ -166,13 +166,14 @@ impl Shard {
             histories += 1;
             let (after, missing) = match since {
                 Since::Now => (None, None),
-                Since::All => (Some(self.past.lost(number, pattern)), None),
+                // From the very beginning: what one channel has lost says nothing of the others.
+                Since::All => (Some(0), None),
                 Since::Garbage => (None, Some(Missing::Unknown)),
                 Since::Sequence(sequence) => self.begin(number, pattern, *sequence),
                 Since::Cursor(cursor) => match cursor.sequence(class.epoch) {
                     Some(sequence) => self.begin(number, pattern, sequence),
                     None if cursor.epochs().any(|epoch| classes.iter().all(|class| class.epoch != epoch)) => {
-                        (Some(self.past.lost(number, pattern)), Some(Missing::NewEpoch))
+                        (Some(0), Some(Missing::NewEpoch))
                     }
                     None => (None, Some(Missing::Unknown)),
                 },
@@ -270,130 +271,5 @@ impl Shard {
                 more.gates.push(Gate { class, after, replays: VecDeque::new(), told: Told::default() });
             }
         }
-    }
-
-    /// Fills a session's outbox up to its half from what it has missed.
-    pub(super) fn catch_up(&mut self, slot: u32) {
-        let session = &mut self.sessions[slot as usize];
-        let Some(more) = &mut session.more else { return };
-        if more.gates.is_empty() && more.lost.is_empty() {
-            return;
-        }
-        let mut gates = std::mem::take(&mut more.gates);
-        if self.portion(slot).is_some() {
-            self.tell_lost(slot);
-        }
-        let is_stream = matches!(self.sessions[slot as usize].phase, Phase::Stream);
-        let mut done = Vec::with_capacity(gates.len());
-        for number in 0..gates.len() {
-            let others = is_stream.then(|| standing::reached(&gates, &self.classes, Some(number)));
-            done.push(self.read_gate(slot, &mut gates[number], others.as_deref().unwrap_or_default()));
-        }
-        if !is_stream || done.iter().all(|done| *done) {
-            let mut done = done.into_iter();
-            gates.retain(|_| done.next() == Some(false));
-        }
-        let session = &mut self.sessions[slot as usize];
-        if let Some(more) = &mut session.more {
-            more.gates = gates;
-        }
-        if !session.outbox.has_messages() {
-            return;
-        }
-        if let Outlet::Woken(woken) = &session.outlet {
-            woken.wake();
-        } else if session.is_free() {
-            self.mark(slot, false);
-        }
-    }
-
-    /// How much of the past an outbox takes now.
-    fn portion(&self, slot: u32) -> Option<Portion> {
-        let outbox = &self.sessions[slot as usize].outbox;
-        let messages = (self.options.outbox_messages / 2).max(1).saturating_sub(outbox.len());
-        let bytes = (self.options.outbox_bytes / 2).max(1).saturating_sub(outbox.bytes());
-        (messages > 0 && bytes > 0).then_some(Portion { messages, bytes })
-    }
-
-    /// Reads what is behind a gate; true when nothing is left and live messages may come again. `others` is where a stream
-    /// stands in its other histories.
-    fn read_gate(&mut self, slot: u32, gate: &mut Gate, others: &[Position]) -> bool {
-        let past = self.past.clone();
-        let labelled = !matches!(self.sessions[slot as usize].phase, Phase::Stream);
-        let mut out = Vec::new();
-        while let Some(replay) = gate.replays.front_mut() {
-            let Some(portion) = self.portion(slot) else { return false };
-            let (class, pattern, span) = (gate.class, &replay.pattern, replay.span);
-            if replay.latest {
-                replay.span.after = past.latest(class, pattern, span, portion, &mut out);
-            } else {
-                let mut lost = 0;
-                let alone = std::slice::from_ref(pattern);
-                replay.span.after =
-                    past.read(class, alone, span, portion, &mut out, &mut |_, newest| lost = newest);
-                if lost > replay.told {
-                    replay.told = lost;
-                    self.lose(slot, pattern.clone(), "too_old");
-                }
-            }
-            let label = labelled.then(|| pattern.as_str().to_owned());
-            let done = replay.span.after >= span.until;
-            self.tell_lost(slot);
-            self.push_past(slot, &mut out, label.as_deref(), others);
-            if done {
-                gate.replays.pop_front();
-            }
-        }
-        let (awake, asleep) = self.patterns(slot);
-        let is_of = |pattern: &Pattern| self.classes[gate.class].may_have(pattern);
-        let patterns: Vec<Pattern> = awake.into_iter().filter(is_of).collect();
-        let asleep: Vec<Pattern> = asleep.into_iter().filter(is_of).collect();
-        while gate.after < self.seen[gate.class] {
-            let Some(portion) = self.portion(slot) else { return false };
-            let span = Span { after: gate.after, until: self.seen[gate.class] };
-            let mut gone = Vec::new();
-            let mut lost = |number: usize, newest: u64| gone.push((&patterns[number], newest));
-            gate.after = past.read(gate.class, &patterns, span, portion, &mut out, &mut lost);
-            // A wider pattern reads for those, and each is told for itself. What is lost since may be told too early.
-            gone.extend(asleep.iter().map(|pattern| (pattern, past.lost(gate.class, pattern))));
-            for (pattern, newest) in gone.into_iter().filter(|(_, newest)| *newest > span.after) {
-                if gate.told.tells(pattern, newest) {
-                    self.lose(slot, pattern.clone(), "too_old");
-                }
-            }
-            self.tell_lost(slot);
-            self.push_past(slot, &mut out, None, others);
-        }
-        true
-    }
-
-    fn push_past(
-        &mut self,
-        slot: u32,
-        out: &mut Vec<Arc<Message>>,
-        label: Option<&str>,
-        others: &[Position],
-    ) {
-        let now = self.now;
-        let session = &mut self.sessions[slot as usize];
-        let publisher = session.more.as_ref().and_then(|more| more.publisher);
-        let mut replayed = 0;
-        for message in out.drain(..) {
-            if publisher.is_some() && message.muted() == publisher {
-                continue;
-            }
-            let message = match label {
-                Some(label) => Arc::new(message.replayed(label)),
-                None if !others.is_empty() => Arc::new(message.beside(others)),
-                None => message,
-            };
-            if !session.outbox.has_messages() {
-                session.waits_since = now;
-            }
-            session.outbox.push(message);
-            replayed += 1;
-        }
-        self.turn.tally.peak(&session.outbox);
-        self.metrics.messages_replayed.inc_by(replayed);
     }
 }

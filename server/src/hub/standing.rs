@@ -30,6 +30,18 @@ pub(super) fn live(session: &Session, classes: &[Class], message: &Arc<Message>)
 }
 
 impl Shard {
+    /// A message whose id names what this shard has handed out, if it was sealed before that: publishers on two cores
+    /// may be sealed in one order and come in another, and the id of an event must not go back.
+    pub(super) fn abreast(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
+        let is_late = |other: &Position| other.sequence < self.seen[Class::of(*other)];
+        if !message.others().iter().any(is_late) {
+            return None;
+        }
+        let now = |other: &Position| Position { sequence: self.seen[Class::of(*other)], ..*other };
+        let others: Vec<Position> = message.others().iter().map(now).collect();
+        Some(Arc::new(message.beside(&others)))
+    }
+
     /// The histories that wait when one of a stream's waits, and from where on.
     pub(super) fn beside(&self, slot: u32, class: usize) -> Vec<(usize, u64)> {
         let session = &self.sessions[slot as usize];

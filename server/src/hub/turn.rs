@@ -47,6 +47,8 @@ pub(super) struct Lists {
     /// taken in until they have been written, so being late never ends anybody.
     deep: usize,
     full: Vec<u32>,
+    /// Sessions that are owed more of the past than one look finds.
+    catching: VecDeque<Key>,
     pub(super) tally: Tally,
 }
 
@@ -77,6 +79,9 @@ impl Shard {
         loop {
             self.receive();
             self.flush_urgent();
+            if let Some(key) = self.turn.catching.pop_front() {
+                self.catch_up_further(key);
+            }
             if self.gathers() {
                 self.end_turn();
                 return Next::Again;
@@ -94,7 +99,8 @@ impl Shard {
             if self.turn.wide.is_empty() {
                 self.turn.walk = Walk::Over;
             }
-            let idle = self.turn.wide.is_empty() && self.turn.urgent.is_empty();
+            let idle =
+                self.turn.wide.is_empty() && self.turn.urgent.is_empty() && self.turn.catching.is_empty();
             if idle && self.turn.inbox.is_empty() && self.mailbox.is_empty() {
                 self.end_turn();
                 return Next::At(self.wheel.next());
@@ -158,6 +164,8 @@ impl Shard {
         let receivers: usize =
             self.subscriptions.matching(message.channel()).map(|list| self.subscriptions.len(list)).sum();
         let urgent = receivers <= URGENT;
+        let abreast = if receivers > 0 { self.abreast(message) } else { None };
+        let message = abreast.as_ref().unwrap_or(message);
         for list in self.subscriptions.matching(message.channel()) {
             for slot in self.subscriptions.members(list) {
                 let session = &mut self.sessions[slot as usize];
@@ -345,6 +353,10 @@ impl Shard {
 }
 
 impl Lists {
+    pub(super) fn catch_up_later(&mut self, key: Key) {
+        self.catching.push_back(key);
+    }
+
     /// Counts a free session whose outbox is half full.
     pub(super) fn deepen(&mut self, session: &mut Session, options: &Options) {
         if !session.deep && options.is_half_full(&session.outbox) {

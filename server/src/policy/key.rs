@@ -185,7 +185,8 @@ fn read(table: &Options) -> Result<([u8; 32], Key), Invalid> {
     }
     let digit = |place: usize| sha256.get(place..place + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
     let bytes: Option<Vec<u8>> = (0..32).map(|byte| digit(2 * byte)).collect();
-    let hash = bytes.filter(|_| sha256.len() == 64).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let is_hex = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hash = bytes.filter(|_| is_hex).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let hash = hash.ok_or_else(|| Invalid::Hash(name.clone()))?;
     let pattern = |text: &String| {
         Pattern::parse(text).map_err(|why| Invalid::Pattern(name.clone(), text.clone(), why.to_string()))
@@ -229,6 +230,7 @@ mod tests {
             (Options { name: "a b".into(), ..good.clone() }, "name = \"a b\" must be"),
             (good.clone(), "another key is called \"shop\" too"),
             (Options { name: "b".into(), sha256: "é".repeat(32), ..good.clone() }, "b: sha256 must be"),
+            (Options { name: "b".into(), sha256: "+f".repeat(32), ..good.clone() }, "b: sha256 must be"),
             (
                 Options { name: "b".into(), channels: vec!["a".into()], ..good.clone() },
                 "b: \"a\" is not a pattern",

@@ -16,17 +16,14 @@ const GOOD: Duration = Duration::from_secs(30);
 /// Tickets that may be out at once; one more is refused.
 const TICKETS: usize = 100_000;
 
+/// Until when one is good, and whose it is.
+type Ticket = (Duration, Arc<Identity>);
+
 /// The tickets that are out.
 #[derive(Debug)]
 pub struct Tickets {
     out: Mutex<HashMap<Box<str>, Ticket>>,
     clock: Clock,
-}
-
-#[derive(Debug)]
-struct Ticket {
-    until: Duration,
-    who: Arc<Identity>,
 }
 
 impl Tickets {
@@ -39,7 +36,7 @@ impl Tickets {
         let now = self.clock.now();
         let mut out = self.out.lock().expect("nobody panics with this lock");
         if out.len() >= TICKETS {
-            out.retain(|_, ticket| ticket.until > now);
+            out.retain(|_, (until, _)| *until > now);
         }
         if out.len() >= TICKETS {
             return None;
@@ -48,13 +45,13 @@ impl Tickets {
         getrandom::fill(&mut random).ok()?;
         let mut bytes = random.iter().copied().cycle();
         let ticket = SessionId::new(0, || bytes.next().unwrap_or_default()).as_str()[2..].to_owned();
-        out.insert(ticket.as_str().into(), Ticket { until: now + GOOD, who: who.clone() });
+        out.insert(ticket.as_str().into(), (now + GOOD, who.clone()));
         Some((ticket, GOOD))
     }
 
     /// Whose ticket it is. It is good no more.
     pub(super) fn redeem(&self, ticket: &str) -> Option<Arc<Identity>> {
-        let Ticket { until, who } = self.out.lock().expect("nobody panics with this lock").remove(ticket)?;
+        let (until, who) = self.out.lock().expect("nobody panics with this lock").remove(ticket)?;
         (until > self.clock.now()).then_some(who)
     }
 }

@@ -75,7 +75,7 @@ pub(super) async fn answer(
 ) -> Answer<Taken> {
     let close = closes(version, headers);
     let browser = cookie(headers, BROWSER, 64);
-    let Spoken { mut replies, messages, session, hold, shook_hands } =
+    let Spoken { mut replies, messages, session, hold, shook_hands, .. } =
         app.broker.converse(&mut door, requests).await;
     if let Some(held) = hold {
         let guard = match &browser {

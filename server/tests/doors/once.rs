@@ -93,4 +93,8 @@ fn a_publisher_may_wish_not_to_hear_itself() {
     for number in [2, 3] {
         assert_eq!(next.message()["data"], number);
     }
+    // Nor in a page, which is how a handler that joins others on their pattern reads the past.
+    let page = next.ask("/service/history", json!({"data": {"channel": "/a", "since": "all"}}));
+    let heard: Vec<_> = page["data"]["messages"].as_array().expect("a page").iter().collect();
+    assert_eq!(heard.iter().map(|message| message["data"].clone()).collect::<Vec<_>>(), [2, 3]);
 }

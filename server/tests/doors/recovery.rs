@@ -86,6 +86,41 @@ fn a_replay_follows_the_reply_that_announces_it() {
 }
 
 #[test]
+fn all_that_is_kept_is_that_of_quiet_channels_too() {
+    let encke = Encke::with(|config| keep(config, "/a/*", 3));
+    publish(&encke, "/a/quiet", &json!("quiet"));
+    for number in 0..9 {
+        publish(&encke, "/a/busy", &json!(number));
+    }
+    let mut socket = Socket::connected(&encke);
+    for (since, reason) in [("all", Value::Null), ("1-1", json!("new_epoch"))] {
+        assert_eq!(subscribe(&mut socket, "/a/*", since)["reason"], reason);
+        assert_eq!(replayed(&mut socket, "/a/*"), "quiet");
+        for number in 6..9 {
+            assert_eq!(replayed(&mut socket, "/a/*"), number);
+        }
+    }
+}
+
+#[test]
+fn a_body_asks_for_so_many_bytes_of_pages() {
+    let encke = Encke::with(|config| keep(config, "/a", 100));
+    for _ in 0..12 {
+        publish(&encke, "/a", &json!("x".repeat(60_000)));
+    }
+    let mut polls = crate::polling::Polling::connected(&encke);
+    let ask = |polls: &mut crate::polling::Polling| {
+        polls.request("/service/history", json!({"data": {"channel": "/a", "since": "all"}}))
+    };
+    let many: Vec<Value> = (0..100).map(|_| ask(&mut polls)).collect();
+    let pages = polls.ask(&json!(many));
+    assert_eq!(pages.len(), 100);
+    assert!(pages.iter().all(|page| page["successful"] == true && page["data"]["more"] == true));
+    let full = pages.iter().filter(|page| page["data"]["messages"] != json!([])).count();
+    assert!((4..=6).contains(&full), "{full} pages have messages");
+}
+
+#[test]
 fn a_narrow_replay_under_a_wide_live_subscription_is_told_apart() {
     let encke = Encke::with(|config| keep(config, "/**", 100));
     let mut socket = Socket::listening(&encke, "/a/**");

@@ -561,6 +561,41 @@ fn every_hole_is_told_while_history_moves_on() {
     assert!(holes > 0, "it was never slow");
 }
 
+/// Publications of two tables, sealed on two cores in one order, arrive in another: an id still names all that was handed out.
+#[test]
+fn the_id_of_an_event_never_goes_back() {
+    const MESSAGES: usize = 4000;
+    let encke = Encke::with(|config| {
+        config.cores = 2;
+        keep(config, "/a/**", 100);
+        keep(config, "/b/**", 100);
+    });
+    let mut events = Events::open(&encke, "/channels/**", "");
+    let speakers: Vec<_> = (0..6)
+        .map(|number| {
+            let mut wire = encke.wire();
+            let path = format!("/channels/{}/c", ["a", "b"][number % 2]);
+            std::thread::spawn(move || {
+                for _ in 0..MESSAGES {
+                    assert_eq!(wire.post(&path, "1").response().status, 200);
+                }
+            })
+        })
+        .collect();
+    let mut newest = std::collections::HashMap::new();
+    for _ in 0..6 * MESSAGES {
+        events.next();
+        for position in events.id.split('.').map(|position| position.parse::<Position>().expect("a position"))
+        {
+            let before = newest.insert(position.epoch, position.sequence).unwrap_or(0);
+            assert!(position.sequence >= before, "{} after {before}", events.id);
+        }
+    }
+    for speaker in speakers {
+        speaker.join().expect("everything is published");
+    }
+}
+
 /// The last values are for who is new: whoever says where to go on gets what came since.
 #[test]
 fn a_last_value_is_not_repeated_to_one_who_comes_back() {
