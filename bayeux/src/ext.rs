@@ -100,14 +100,17 @@ struct Ours<'a> {
 }
 
 impl Request {
-    /// The token that a handshake or a connect shows (`ext.authentication.token`).
+    /// The token that a handshake or a connect shows (`ext.authentication.token`). What stands there and is no text is an empty
+    /// one: whoever shows something is not nobody.
     pub fn token(&self) -> Option<Box<str>> {
         #[derive(Deserialize)]
-        struct Authentication {
-            token: Box<str>,
+        struct Authentication<'a> {
+            #[serde(borrow)]
+            token: Option<&'a RawValue>,
         }
         let shown = self.ext().authentication?;
-        serde_json::from_str::<Authentication>(shown.get()).ok().map(|shown| shown.token)
+        let token = serde_json::from_str::<Authentication<'_>>(shown.get()).ok()?.token?;
+        Some(serde_json::from_str(token.get()).unwrap_or_default())
     }
 
     fn ext(&self) -> Ext<'_> {

@@ -14,8 +14,8 @@ const DEATHS = 2;
 const SHORT_MS = 30_000;
 const LONG_MS = 600_000;
 
-/** Close codes by which a server says farewell: going away, restarting, busy. */
-const FAREWELLS = [1001, 1012, 1013];
+/** Close codes by which a server says farewell: going away, its own rules (a token that has ended), restarting, busy. */
+const FAREWELLS = [1001, 1008, 1012, 1013];
 
 /** @typedef {import("./transport/index.js").TransportClass} TransportClass */
 

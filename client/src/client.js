@@ -15,8 +15,8 @@ import { transports as known } from "./transport/index.js";
 
 /**
  * @typedef {object} Options
- * @property {import("./token.js").Token} [token] sent with each handshake; a
- *   function is asked anew each time
+ * @property {import("./token.js").Token} [token] who this is, shown with each handshake; a function is asked anew each time,
+ *   and when the token of a session ends soon
  * @property {("websocket" | "long-polling" | "callback-polling")[]} [transports] which may be used, in order of
  *   preference; all that work here unless given
  * @property {any} [WebSocket] a WebSocket class, where there is none (Node before 22: that of npm `ws`)
@@ -31,7 +31,7 @@ import { transports as known } from "./transport/index.js";
 /** @typedef {import("./subscription.js").Subscription} Subscription */
 /** @typedef {import("./subscription.js").Page} Page */
 /** @typedef {CustomEvent<{ state: State, transport: string | undefined, reason: string }>} StateEvent */
-/** @typedef {CustomEvent<{ pattern: string, error: EnckeError }>} RefusalEvent */
+/** @typedef {CustomEvent<{ pattern: string | undefined, error: EnckeError }>} RefusalEvent */
 /** @typedef {CustomEvent<import("./subscription.js").Recovery>} RecoveryEvent */
 
 /**
@@ -40,7 +40,8 @@ import { transports as known } from "./transport/index.js";
  * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `recovery` with
  * `{ pattern, recovered, reason }` after each interruption that may have cost messages, and when this client was too
  * slow: `recovered` says whether every message came nevertheless; `error` with `{ pattern, error }` when the server
- * refuses a subscription, which is also written to the console unless a listener calls `preventDefault()`.
+ * refuses a subscription, or, without a pattern, when a newer token is refused or cannot be had; it is also written to the
+ * console unless a listener calls `preventDefault()`.
  */
 export class Encke extends EventTarget {
   #around;
@@ -91,6 +92,7 @@ export class Encke extends EventTarget {
         state: (state, transport, reason) => this.#changed(state, transport, reason),
         session: (keeps) => this.#subscriptions.renew(keeps),
         deliver: (message) => this.#subscriptions.deliver(message),
+        refused: (error) => this.#refused(undefined, error),
         ended: (error, mark) => this.#end(error, mark),
       },
     });
@@ -302,7 +304,7 @@ export class Encke extends EventTarget {
   }
 
   /**
-   * @param {string} pattern
+   * @param {string | undefined} pattern
    * @param {Error} error
    */
   #refused(pattern, error) {

@@ -8,7 +8,7 @@ import { isUnknownSession } from "./outbox.js";
 import { Patience, Slept } from "./patience.js";
 import { delay } from "./retry.js";
 import { NETWORK_MS, Session, SessionUnknown } from "./session.js";
-import { askForToken } from "./token.js";
+import { Identity } from "./token.js";
 import { TransportError } from "./transport/error.js";
 
 /** @typedef {"idle" | "connecting" | "connected" | "waiting" | "disconnected"} State */
@@ -18,6 +18,7 @@ import { TransportError } from "./transport/error.js";
  * @property {(state: State, transport: string | undefined, reason: string) => void} state
  * @property {(keeps: boolean) => void} session a new one began: nothing is subscribed; whether its server keeps histories
  * @property {(message: Record<string, any>) => void} deliver
+ * @property {(error: EnckeError) => void} refused a newer token, while the session goes on with the one that it has
  * @property {(error: EnckeError, mark: number) => void} ended what is newer than `mark` belongs to the next run
  */
 
@@ -28,7 +29,7 @@ export class Connection {
   #line;
   #chooser;
   #outbox;
-  #token;
+  #identity;
   #hooks;
   #patience;
   #session;
@@ -68,9 +69,9 @@ export class Connection {
     this.#timers = timers;
     this.#chooser = chooser;
     this.#outbox = outbox;
-    this.#token = token;
     this.#hooks = hooks;
     this.#patience = new Patience(timers);
+    this.#identity = new Identity(token, url, around, timers, this.#patience);
     this.#line = new Line(url, around, timers, chooser, this.#patience);
     this.#line.onlost = (error) => this.#lose(error);
     this.#session = new Session(this.#line, outbox, this.#patience, {
@@ -149,6 +150,11 @@ export class Connection {
   wake() {
     this.#hidden = false;
     this.#timers.check();
+    if (this.#line.carrier && this.#identity.isOver) {
+      // The session has ended with it, and the page may have slept through the word of that.
+      this.#forget("the token has ended");
+      this.#line.drop(this.#line.carrier, new Slept("the token has ended"), false);
+    }
     if (this.#line.carrier) return;
     this.#tries = 0;
     this.#patience.settle("pause", undefined);
@@ -189,8 +195,8 @@ export class Connection {
   }
 
   async #handshake() {
-    const token = await askForToken(this.#token, this.#patience);
-    const reply = await this.#session.handshake(this.#chooser.names, token);
+    const reply = await this.#ask();
+    if (reply.successful !== true && this.#identity.asksAgain(reply)) return;
     if (reply.advice) this.#advice = heed(reply.advice);
     if (reply.successful !== true) {
       const refused = refusal(reply, "the handshake");
@@ -208,12 +214,40 @@ export class Connection {
     this.pump();
   }
 
+  /** A handshake's reply, or what stands for it. */
+  async #ask() {
+    try {
+      return await this.#session.handshake(this.#chooser.names, await this.#identity.show(this.transport));
+    } catch (error) {
+      const { reply } = /** @type {Partial<EnckeError>} */ (error);
+      if (reply) return reply;
+      throw error;
+    }
+  }
+
+  /** A newer token, when it is time for one; it is the page's, and may fail without harm. */
+  async #renewal() {
+    const { carrier } = this.#line;
+    try {
+      return await this.#identity.renewal(carrier?.type);
+    } catch (error) {
+      if (!carrier || this.#line.carrier !== carrier) throw error;
+      const { reply } = /** @type {EnckeError} */ (error);
+      this.#hooks.refused(reply ? refusal(reply, "a newer token") : /** @type {EnckeError} */ (error));
+      return {};
+    }
+  }
+
   async #connect() {
     const { transport: type } = this;
-    // Held at once, a first connect would leave the page for 30 s without knowing whether it is connected.
-    const held = this.#steady ? this.#advice.timeout : 0;
-    const fields = { connectionType: type, ...(this.#steady ? {} : { advice: { timeout: 0 } }) };
-    const reply = await this.#session.connect(fields, held);
+    const shown = await this.#renewal();
+    // Meanwhile the server may have forgotten it.
+    if (!this.#session.known) return;
+    // Held at once, a first connect would leave the page for 30 s without knowing whether it is connected; and one without
+    // the token that is due would be answered when it is too late.
+    const waits = this.#steady && !this.#identity.isDue;
+    const fields = { connectionType: type, ...(waits ? {} : { advice: { timeout: 0 } }) };
+    const reply = await this.#session.connect(fields, shown, waits ? this.#advice.timeout : 0);
     if (reply.advice) this.#advice = heed(reply.advice);
     const { reconnect, interval } = this.#advice;
     this.#notBefore = this.#timers.now() + interval;
@@ -221,17 +255,24 @@ export class Connection {
       this.#tries = 0;
       this.#settled = true;
       this.#steady = true;
+      this.#identity.heard(reply.ext);
       this.#say("connected", "the server answered");
     } else {
       this.#steady = false;
       const refused = refusal(reply, "a connect");
       if (reconnect === "none") return this.#end(refused.message, refused);
       if (reconnect === "handshake" || isUnknownSession(reply)) throw this.#forget(refused.message);
-      this.#say("waiting", refused.message);
+      if (/:authentication_failed$/.test(reply.error)) {
+        this.#identity.refused();
+        this.#hooks.refused(refused);
+      } else {
+        this.#say("waiting", refused.message);
+      }
     }
     if (reconnect === "none") return this.#end("the server said not to come back");
     if (reply.successful === true && reconnect === "handshake") throw this.#forget("the server asked for a handshake");
-    const wait = reply.successful === true ? interval : Math.max(interval, delay(++this.#tries, this.#around.random));
+    const tries = reply.successful === true ? this.#identity.misses : ++this.#tries;
+    const wait = tries > 0 ? Math.max(interval, delay(tries, this.#around.random)) : interval;
     if (wait > 0) await this.#patience.pause(wait);
     const { carrier } = this.#line;
     if (carrier && carrier.type === type && this.#session.idle && this.#chooser.hasBetterThan(type)) {

@@ -37,7 +37,10 @@ export class EnckeError extends Error {
  */
 export function refusal(reply, what) {
   const why = typeof reply.error === "string" ? reply.error : "without a reason";
-  return new EnckeError("refused", `the server refused ${what}: ${why}`, { reply });
+  // A token that is not good is told apart by a word, which says all: `token_expired`.
+  const [, word] = /^403:(\w+):authentication_failed$/.exec(why) ?? [];
+  const sentence = word ? `${word.replaceAll("_", " ")} (${why})` : why;
+  return new EnckeError("refused", `the server refused ${what}: ${sentence}`, { reply });
 }
 
 /**

@@ -187,11 +187,9 @@ function isLoss({ ext }) {
 function mask(message) {
   const masked = { ...message };
   if (typeof masked.clientId === "string") masked.clientId = `${masked.clientId.slice(0, 4)}…`;
-  const ours = masked.ext?.encke;
-  if (ours) {
-    const hidden = { ...ours };
-    for (const secret of ["token", "publisher"]) if (secret in hidden) hidden[secret] = "…";
-    masked.ext = { ...masked.ext, encke: hidden };
+  for (const [field, secret] of [["encke", "publisher"], ["authentication", "token"]]) {
+    const said = masked.ext?.[field];
+    if (said && secret in said) masked.ext = { ...masked.ext, [field]: { ...said, [secret]: "…" } };
   }
   return masked;
 }

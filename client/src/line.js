@@ -83,13 +83,14 @@ export class Line {
   /**
    * Sends a JSON array of messages.
    * @param {string} text
+   * @param {string} [ticket] who says it, where what is said stands in a URL
    */
-  write(text) {
+  write(text, ticket) {
     const carrier = this.#carrier;
     if (!carrier) return;
     this.ontraffic?.(true, JSON.parse(text), carrier.type);
     try {
-      carrier.transport.send(text);
+      carrier.transport.send(text, ticket);
     } catch (error) {
       this.drop(carrier, new TransportError(sentence(error)), true);
     }

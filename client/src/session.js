@@ -61,13 +61,12 @@ export class Session {
   /**
    * The server's reply; when it is successful, a session has begun.
    * @param {string[]} supportedConnectionTypes
-   * @param {string | undefined} token
+   * @param {import("./token.js").Shown} shown
    */
-  async handshake(supportedConnectionTypes, token) {
-    const { ack, encke } = this.#ack.wishes;
-    const ext = { ack, encke: token === undefined ? encke : { ...encke, token } };
+  async handshake(supportedConnectionTypes, shown) {
+    const ext = { ...this.#ack.wishes, ...shown.ext };
     const fields = { version: "1.0", minimumVersion: "1.0", supportedConnectionTypes, ext };
-    const reply = await this.#ask("/meta/handshake", fields, NETWORK_MS);
+    const reply = await this.#ask("/meta/handshake", fields, NETWORK_MS, shown.ticket);
     if (reply.successful !== true) return reply;
     if (typeof reply.clientId !== "string") throw new TransportError("the server shook hands without a clientId");
     this.#clientId = reply.clientId;
@@ -77,10 +76,13 @@ export class Session {
 
   /**
    * @param {Record<string, unknown>} fields
+   * @param {import("./token.js").Shown} shown
    * @param {number} held for how many milliseconds the server may keep it
    */
-  connect(fields, held) {
-    return this.#ask("/meta/connect", { ...fields, ...this.#ack.fields }, held + NETWORK_MS);
+  connect(fields, shown, held) {
+    const ext = { ...this.#ack.fields, ...shown.ext };
+    const all = Object.keys(ext).length > 0 ? { ...fields, ext } : fields;
+    return this.#ask("/meta/connect", all, held + NETWORK_MS, shown.ticket);
   }
 
   disconnect() {
@@ -177,16 +179,17 @@ export class Session {
    * @param {string} channel
    * @param {Record<string, unknown>} fields
    * @param {number} ms
+   * @param {string} [ticket]
    * @returns {Promise<Record<string, any>>}
    */
-  #ask(channel, fields, ms) {
+  #ask(channel, fields, ms, ticket) {
     const { carrier } = this.#line;
     if (!carrier) return Promise.reject(new TransportError("the connection is lost"));
     const { id, message } = this.#message(channel, fields);
     if (channel === "/meta/connect") this.#connectId = id;
     const late = (/** @type {TransportError} */ error) => this.#line.drop(carrier, error, true);
     const reply = this.#patience.expect(id, ms, `the answer to ${channel}`, late);
-    this.#line.write(JSON.stringify([message]));
+    this.#line.write(JSON.stringify([message]), ticket);
     return reply;
   }
 

@@ -1,7 +1,7 @@
 /**
  * @typedef {object} Options
- * @property {import("./token.js").Token} [token] sent with each handshake; a
- *   function is asked anew each time
+ * @property {import("./token.js").Token} [token] who this is, shown with each handshake; a function is asked anew each time,
+ *   and when the token of a session ends soon
  * @property {("websocket" | "long-polling" | "callback-polling")[]} [transports] which may be used, in order of
  *   preference; all that work here unless given
  * @property {any} [WebSocket] a WebSocket class, where there is none (Node before 22: that of npm `ws`)
@@ -15,7 +15,7 @@
 /** @typedef {import("./subscription.js").Subscription} Subscription */
 /** @typedef {import("./subscription.js").Page} Page */
 /** @typedef {CustomEvent<{ state: State, transport: string | undefined, reason: string }>} StateEvent */
-/** @typedef {CustomEvent<{ pattern: string, error: EnckeError }>} RefusalEvent */
+/** @typedef {CustomEvent<{ pattern: string | undefined, error: EnckeError }>} RefusalEvent */
 /** @typedef {CustomEvent<import("./subscription.js").Recovery>} RecoveryEvent */
 /**
  * A client of a Comet server. It connects when it is first used, and stays connected until `disconnect`.
@@ -23,7 +23,8 @@
  * Events: `state` with `detail` `{ state, transport, reason }` whenever one of the first two changes; `recovery` with
  * `{ pattern, recovered, reason }` after each interruption that may have cost messages, and when this client was too
  * slow: `recovered` says whether every message came nevertheless; `error` with `{ pattern, error }` when the server
- * refuses a subscription, which is also written to the console unless a listener calls `preventDefault()`.
+ * refuses a subscription, or, without a pattern, when a newer token is refused or cannot be had; it is also written to the
+ * console unless a listener calls `preventDefault()`.
  */
 export class Encke extends EventTarget {
     /**
@@ -147,8 +148,8 @@ export class Encke extends EventTarget {
 }
 export type Options = {
     /**
-     * sent with each handshake; a
-     * function is asked anew each time
+     * who this is, shown with each handshake; a function is asked anew each time,
+     * and when the token of a session ends soon
      */
     token?: import("./token.js").Token;
     /**
@@ -187,7 +188,7 @@ export type StateEvent = CustomEvent<{
     reason: string;
 }>;
 export type RefusalEvent = CustomEvent<{
-    pattern: string;
+    pattern: string | undefined;
     error: EnckeError;
 }>;
 export type RecoveryEvent = CustomEvent<import("./subscription.js").Recovery>;

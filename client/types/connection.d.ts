@@ -4,6 +4,7 @@
  * @property {(state: State, transport: string | undefined, reason: string) => void} state
  * @property {(keeps: boolean) => void} session a new one began: nothing is subscribed; whether its server keeps histories
  * @property {(message: Record<string, any>) => void} deliver
+ * @property {(error: EnckeError) => void} refused a newer token, while the session goes on with the one that it has
  * @property {(error: EnckeError, mark: number) => void} ended what is newer than `mark` belongs to the next run
  */
 export class Connection {
@@ -62,6 +63,10 @@ export type Hooks = {
      */
     session: (keeps: boolean) => void;
     deliver: (message: Record<string, any>) => void;
+    /**
+     * a newer token, while the session goes on with the one that it has
+     */
+    refused: (error: EnckeError) => void;
     /**
      * what is newer than `mark` belongs to the next run
      */

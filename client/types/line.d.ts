@@ -33,8 +33,9 @@ export class Line {
     /**
      * Sends a JSON array of messages.
      * @param {string} text
+     * @param {string} [ticket] who says it, where what is said stands in a URL
      */
-    write(text: string): void;
+    write(text: string, ticket?: string): void;
     /**
      * Leaves `carrier`, unless that has happened; everything awaited of it fails.
      * @param {Carrier | undefined} carrier

@@ -25,14 +25,15 @@ export class Session {
     /**
      * The server's reply; when it is successful, a session has begun.
      * @param {string[]} supportedConnectionTypes
-     * @param {string | undefined} token
+     * @param {import("./token.js").Shown} shown
      */
-    handshake(supportedConnectionTypes: string[], token: string | undefined): Promise<Record<string, any>>;
+    handshake(supportedConnectionTypes: string[], shown: import("./token.js").Shown): Promise<Record<string, any>>;
     /**
      * @param {Record<string, unknown>} fields
+     * @param {import("./token.js").Shown} shown
      * @param {number} held for how many milliseconds the server may keep it
      */
-    connect(fields: Record<string, unknown>, held: number): Promise<Record<string, any>>;
+    connect(fields: Record<string, unknown>, shown: import("./token.js").Shown, held: number): Promise<Record<string, any>>;
     disconnect(): Promise<Record<string, any>>;
     /**
      * Says good-bye from a page that goes.

@@ -55,8 +55,13 @@ export class World {
   timers = 0;
   /** Connects that came. */
   connects = 0;
-  /** Changes the reply to a connect before it is sent. @type {(reply: object) => void} */
+  /** Changes the reply to a connect before it is sent. @type {(reply: object, message: object) => void} */
   onconnect = () => {};
+  /** The same for a handshake, which begins a session only if it is successful still. @type {(reply: object, message: object) => void} */
+  onhandshake = () => {};
+  /** For how long a connect of a session is held, and what is changed in its reply then. */
+  holds = () => 30_000;
+  onheld = () => {};
   #sessions = 0;
   #held = new Set();
   #sockets = new Set();
@@ -128,28 +133,31 @@ export class World {
 
   #converse(messages, answer) {
     const replies = [];
-    for (const { channel, id, clientId, subscription, data, advice } of messages) {
+    for (const message of messages) {
+      const { channel, id, clientId, subscription, data, advice } = message;
       const reply = { channel, id, successful: true };
       const session = this.sessions.get(clientId);
       if (channel === "/meta/handshake") {
         reply.clientId = `s${++this.#sessions}`;
         reply.supportedConnectionTypes = ["websocket", "long-polling"];
         reply.advice = { reconnect: "retry", interval: 0, timeout: 30_000 };
-        this.sessions.set(reply.clientId, []);
+        this.onhandshake(reply, message);
+        if (reply.successful) this.sessions.set(reply.clientId, []);
       } else if (!session) {
         Object.assign(reply, { successful: false, error: "402::session_unknown", advice: { reconnect: "handshake" } });
       } else if (channel === "/meta/subscribe") {
         session.push(subscription);
       } else if (channel === "/meta/connect") {
         this.connects++;
-        this.onconnect(reply);
+        this.onconnect(reply, message);
         if (advice?.timeout !== 0 && reply.successful) {
           this.#polls.set(clientId, id);
           this.timers++;
           this.clock.setTimeout(() => {
             this.timers--;
+            this.onheld(reply, message);
             answer([reply]);
-          }, 30_000);
+          }, this.holds(message));
           continue;
         }
       } else if (channel === "/meta/disconnect") {

@@ -78,7 +78,7 @@ test("the published types serve a stranger's TypeScript", () => {
     comet.history("/a/*", { limit: 5 }).then(({ messages, cursor, more, recovered, reason }) => void [messages[0].data, cursor, more, recovered, reason]);
     comet.addEventListener("recovery", ({ detail }) => void [detail.pattern.length, detail.recovered, detail.reason?.length]);
     comet.addEventListener("state", ({ detail }) => void [detail.state, detail.transport?.length, detail.reason.length]);
-    comet.addEventListener("error", ({ detail }) => void [detail.pattern.length, detail.error.code]);
+    comet.addEventListener("error", ({ detail }) => void [detail.pattern?.length, detail.error.code]);
     async function read() { for await (const { channel } of comet.messages("/a/*")) channel.length; }
     void read();
   `);

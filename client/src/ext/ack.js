@@ -36,9 +36,9 @@ export class Ack {
     this.#number = 0;
   }
 
-  /** What a connect says of it. */
+  /** What the `ext` of a connect says of it. */
   get fields() {
-    return this.on ? { ext: { ack: this.#number } } : {};
+    return this.on ? { ack: this.#number } : {};
   }
 
   /**

@@ -48,9 +48,12 @@ export class CallbackPolling {
 
   async open() {}
 
-  /** @param {string} text */
-  send(text) {
-    this.#turns.send(text);
+  /**
+   * @param {string} text
+   * @param {string} [ticket]
+   */
+  send(text, ticket) {
+    this.#turns.send(text, ticket);
   }
 
   close() {
@@ -87,7 +90,8 @@ export class CallbackPolling {
     };
     script.async = true;
     const separator = this.#url.includes("?") ? "&" : "?";
-    script.src = `${this.#url}${separator}jsonp=${name}&message=${encodeURIComponent(text)}`;
+    const who = turn.ticket ? `&ticket=${encodeURIComponent(turn.ticket)}` : "";
+    script.src = `${this.#url}${separator}jsonp=${name}${who}&message=${encodeURIComponent(text)}`;
     this.#document.head.append(script);
   }
 

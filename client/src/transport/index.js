@@ -4,7 +4,8 @@
 // `limits`, `usable(surroundings)`, and five members:
 //
 //   open()      a promise: the transport can send
-//   send(text)  sends a JSON array of messages; their answers come by `onmessage`
+//   send(text, ticket)  sends a JSON array of messages; their answers come by `onmessage`. A ticket says who sends them,
+//               where they stand in a URL, and a token must not
 //   onmessage   (messages: unknown) => void
 //   onerror     (error: TransportError) => void: it is dead; called at most once, never after `close`
 //   close()     ends it, at once and silently
@@ -29,7 +30,7 @@ import { WebSocketTransport } from "./websocket.js";
 /**
  * @typedef {object} Transport
  * @property {() => Promise<void>} open
- * @property {(text: string) => void} send
+ * @property {(text: string, ticket?: string) => void} send
  * @property {(messages: unknown) => void} onmessage
  * @property {(error: import("./error.js").TransportError) => void} onerror
  * @property {() => void} close

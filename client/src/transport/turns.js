@@ -7,7 +7,7 @@
 /** For the connect's answer to arrive; it is on its way. */
 const LATE_MS = 100;
 
-/** @typedef {{ isConnect: boolean, after?: () => void }} Turn */
+/** @typedef {{ isConnect: boolean, ticket?: string, after?: () => void }} Turn */
 
 export class Turns {
   #clock;
@@ -30,10 +30,13 @@ export class Turns {
     this.#write = write;
   }
 
-  /** @param {string} text */
-  send(text) {
+  /**
+   * @param {string} text
+   * @param {string} [ticket]
+   */
+  send(text, ticket) {
     /** @type {Turn} */
-    const turn = { isConnect: text.startsWith('[{"channel":"/meta/connect"') };
+    const turn = { isConnect: text.startsWith('[{"channel":"/meta/connect"'), ticket };
     if (!turn.isConnect) {
       this.#others++;
       return this.#write(text, turn);

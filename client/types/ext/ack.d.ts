@@ -14,13 +14,11 @@ export class Ack {
      * @param {any} ext of the handshake's answer
      */
     begin(ext: any): void;
-    /** What a connect says of it. */
+    /** What the `ext` of a connect says of it. */
     get fields(): {
-        ext: {
-            ack: number;
-        };
+        ack: number;
     } | {
-        ext?: undefined;
+        ack?: undefined;
     };
     /**
      * A delivery has arrived: any message that is no answer.

@@ -19,8 +19,11 @@ export class CallbackPolling {
     /** @type {(error: TransportError) => void} */
     onerror: (error: TransportError) => void;
     open(): Promise<void>;
-    /** @param {string} text */
-    send(text: string): void;
+    /**
+     * @param {string} text
+     * @param {string} [ticket]
+     */
+    send(text: string, ticket?: string): void;
     close(): void;
     #private;
 }

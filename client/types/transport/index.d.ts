@@ -12,7 +12,7 @@
 /**
  * @typedef {object} Transport
  * @property {() => Promise<void>} open
- * @property {(text: string) => void} send
+ * @property {(text: string, ticket?: string) => void} send
  * @property {(messages: unknown) => void} onmessage
  * @property {(error: import("./error.js").TransportError) => void} onerror
  * @property {() => void} close
@@ -49,7 +49,7 @@ export type Limits = {
 };
 export type Transport = {
     open: () => Promise<void>;
-    send: (text: string) => void;
+    send: (text: string, ticket?: string) => void;
     onmessage: (messages: unknown) => void;
     onerror: (error: import("./error.js").TransportError) => void;
     close: () => void;

@@ -1,12 +1,15 @@
-/** @typedef {{ isConnect: boolean, after?: () => void }} Turn */
+/** @typedef {{ isConnect: boolean, ticket?: string, after?: () => void }} Turn */
 export class Turns {
     /**
      * @param {import("../timers.js").Clock} clock
      * @param {(text: string, turn: Turn) => void} write
      */
     constructor(clock: import("../timers.js").Clock, write: (text: string, turn: Turn) => void);
-    /** @param {string} text */
-    send(text: string): void;
+    /**
+     * @param {string} text
+     * @param {string} [ticket]
+     */
+    send(text: string, ticket?: string): void;
     /**
      * Calls `hear` when it is the answer's turn.
      * @param {Turn} turn
@@ -19,5 +22,6 @@ export class Turns {
 }
 export type Turn = {
     isConnect: boolean;
+    ticket?: string;
     after?: () => void;
 };

@@ -32,6 +32,10 @@ pub struct Bound {
 pub struct Door {
     /// Who is speaking.
     pub identity: Arc<Identity>,
+    /// What was said stands in a URL, as that of a script does.
+    pub url: bool,
+    /// Who is speaking was shown by a ticket, for this request.
+    pub ticket: bool,
     /// Where the peer is.
     pub address: Option<std::net::IpAddr>,
     /// The socket, where the door is one: a connect may be held on it while it is read on.
@@ -221,7 +225,7 @@ impl Broker {
         let Bound { key, id } = bound;
         let acknowledged = match request.verb {
             Verb::Connect { .. } => {
-                if let Err(unknown) = self.renew(bound, &identity, &request).await {
+                if let Err(unknown) = self.renew(door, bound, &identity, &request).await {
                     return self.refuse_renewal(unknown, &request, spoken);
                 }
                 request.acknowledged()

@@ -22,7 +22,7 @@ impl Broker {
         if let Err(later) = self.rates.admit(door.address, &self.metrics) {
             return self.refuse_for_now(later, request, spoken);
         }
-        let identity = match self.identify_handshake(&door.identity, request) {
+        let identity = match self.identify_handshake(door, request) {
             Ok(identity) => identity,
             Err(unknown) => {
                 self.metrics().refused(unknown.as_str());

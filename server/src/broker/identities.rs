@@ -6,7 +6,7 @@ use std::time::Duration;
 use bayeux::{Pattern, Reconnect, Refusal, Request, SessionId};
 
 use super::limits::Place;
-use super::{Bound, Broker, Spoken};
+use super::{Bound, Broker, Door, Spoken};
 use crate::hub::{Ended, Listed, Owner, Shard};
 use crate::policy::secret::Secret;
 use crate::policy::{Action, Credentials, Decision, Identity, Unknown};
@@ -68,12 +68,14 @@ impl Broker {
     /// Who shakes hands: whom its token says, or else whoever the door says.
     pub(super) fn identify_handshake(
         &self,
-        door: &Arc<Identity>,
+        door: &Door,
         request: &Request,
     ) -> Result<Arc<Identity>, Unknown> {
         match request.token() {
+            Some(_) if door.url => Err(Unknown::InUrl),
             Some(token) => self.policy.identify(&credentials(&token)),
-            None => Ok(door.clone()),
+            // A socket may have been opened long ago.
+            None => self.policy.still(&door.identity).map(|()| door.identity.clone()),
         }
     }
 
@@ -89,15 +91,21 @@ impl Broker {
         matters.then(|| (owned(), until))
     }
 
-    /// Renews the token of a session: for the same subject, and its subscriptions are looked at again.
+    /// Renews the token of a session: for the same subject, and its subscriptions are looked at again. Where there is
+    /// nothing but a URL, a ticket stands for the token.
     pub(super) async fn renew(
         &self,
+        door: &Door,
         bound: Bound,
         before: &Arc<Identity>,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let Some(token) = request.token() else { return Ok(()) };
-        let identity = self.policy.identify(&credentials(&token))?;
+        let identity = match request.token() {
+            Some(_) if door.url => return Err(Unknown::InUrl),
+            Some(token) => self.policy.identify(&credentials(&token))?,
+            None if door.ticket => door.identity.clone(),
+            None => return Ok(()),
+        };
         if !identity.is(before) {
             return Err(Unknown::OtherSubject);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bayeux::SessionId;
 
-use super::expiry::{Tick, tick};
+use super::expiry::{TICK, Tick, tick};
 use super::session::{Ended, Key, Phase};
 use super::shard::Shard;
 
@@ -73,7 +73,8 @@ impl Shard {
         let more = session.more.get_or_insert_default();
         more.owner = Some(owner);
         more.until = until.map(|end| {
-            let end = tick(end).max(now + 1);
+            // Not before it: whoever was sent away early would come back with the same token.
+            let end = tick(end + TICK).max(now + 1);
             // A token that is good for a short time is warned of at its half.
             let early = tick(WARNING).min((end - now) / 2);
             Until { end, warn: end - early }
@@ -85,7 +86,7 @@ impl Shard {
     pub(super) fn left(&self, slot: u32) -> Option<u64> {
         let until = self.sessions[slot as usize].more.as_ref()?.until?;
         (until.warn == Tick::MAX || until.warn <= self.now)
-            .then(|| (super::expiry::TICK * until.end.saturating_sub(self.now)).as_millis() as u64)
+            .then(|| (TICK * until.end.saturating_sub(self.now)).as_millis() as u64)
     }
 
     /// Does what is due of a session's ownership: at its time, has the client warned by the answer to its connect. False when
@@ -113,7 +114,7 @@ impl Shard {
 
     /// Takes one of the `rate` publications that a session may make in a second; false when there is none left.
     pub fn spend(&mut self, key: Key, rate: u32) -> bool {
-        let now = super::expiry::TICK * self.now;
+        let now = TICK * self.now;
         let Some(session) = self.get_mut(key) else { return false };
         session
             .more

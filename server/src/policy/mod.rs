@@ -1,6 +1,7 @@
 //! Who may. The room stands in the path of every verb: it says who somebody is, and what they may do where.
 
 pub mod key;
+mod refused;
 pub mod rules;
 pub mod secret;
 pub mod signer;
@@ -11,6 +12,7 @@ pub mod token;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use key::{Key, Keys};
+pub use refused::Unknown;
 use rules::{Denied, Facts, Rights, RuleOptions, Rules, Verb};
 use ticket::Tickets;
 use token::{Refused, Tokens};
@@ -136,45 +139,6 @@ pub enum Invalid {
     Key(usize, key::Invalid),
 }
 
-/// Why somebody is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// The token is not good.
-    Token(Refused),
-    /// There is no such API key, or no longer.
-    Key,
-    /// The ticket has been used, or is too old.
-    Ticket,
-    /// Tokens are not taken here.
-    NoTokens,
-    /// The token is good, and somebody else's.
-    OtherSubject,
-}
-
-impl Unknown {
-    /// The word for it in error strings, logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Unknown::Token(refused) => refused.as_str(),
-            Unknown::Key => "key_unknown",
-            Unknown::Ticket => "ticket_unknown",
-            Unknown::NoTokens => "tokens_not_taken",
-            Unknown::OtherSubject => "token_of_another_subject",
-        }
-    }
-
-    /// What it means, for people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Unknown::Token(refused) => refused.sentence(),
-            Unknown::Key => "there is no such API key, or it has expired",
-            Unknown::Ticket => "the ticket has been used, or is older than half a minute",
-            Unknown::NoTokens => "this server has no [[tokens.key]], so it takes no tokens",
-            Unknown::OtherSubject => "the token is good, and is somebody else's than the session",
-        }
-    }
-}
-
 /// The rules in force.
 #[derive(Debug)]
 pub struct Policy {
@@ -188,8 +152,10 @@ pub struct Policy {
     /// By id, with the second at which it may be forgotten.
     revoked: Mutex<HashMap<Box<str>, u64>>,
     clock: Clock,
-    /// Seconds since 1970 when the clock stood at nought.
-    started: u64,
+    /// Whether any of them is, so that nobody waits for the lock as long as none is.
+    has_revoked: AtomicBool,
+    /// The time since 1970 when the clock stood at nought.
+    started: Duration,
 }
 
 impl Policy {
@@ -215,7 +181,8 @@ impl Policy {
             keys: Keys::new(keys).map_err(|(number, why)| Invalid::Key(number, why))?,
             tickets: Tickets::new(clock.clone()),
             revoked: Mutex::default(),
-            started: since.as_secs().saturating_sub(clock.now().as_secs()),
+            has_revoked: AtomicBool::new(false),
+            started: since.saturating_sub(clock.now()),
             clock,
         })
     }
@@ -228,12 +195,12 @@ impl Policy {
 
     /// Seconds since 1970, by the server's clock.
     pub fn now(&self) -> u64 {
-        self.started + self.clock.now().as_secs()
+        (self.started + self.clock.now()).as_secs()
     }
 
     /// When a second since 1970 is on the server's clock.
     pub fn moment(&self, second: u64) -> Duration {
-        Duration::from_secs(second.saturating_sub(self.started))
+        Duration::from_secs(second).saturating_sub(self.started)
     }
 
     /// The cookie that carries a token; empty for none.
@@ -252,7 +219,8 @@ impl Policy {
     /// Why they are not good.
     pub fn identify(&self, credentials: &Credentials) -> Result<Arc<Identity>, Unknown> {
         if let Some(ticket) = &credentials.ticket {
-            return self.tickets.redeem(ticket.reveal()).ok_or(Unknown::Ticket);
+            let who = self.tickets.redeem(ticket.reveal()).ok_or(Unknown::Ticket)?;
+            return self.still(&who).map(|()| who);
         }
         let Some(secret) = credentials.secret.as_ref().map(|secret| secret.reveal()) else {
             return Ok(self.anonymous.clone());
@@ -295,13 +263,33 @@ impl Policy {
             rights.grant(&[verb], pattern);
         }
         let (subject, token, expires) = (claims.subject, claims.id, claims.expires);
+        // A token that is over by this clock and was taken for the leeway is good for the rest of it: a session that ended
+        // at once would be opened again at once.
+        let expires = expires.map(|end| if end > self.now() { end } else { end + self.tokens.leeway() });
         Ok(Arc::new(Identity { subject, key: None, token, expires, rights }))
+    }
+
+    /// Whether somebody who was let in earlier still would be: sockets, tickets and waiting requests outlive tokens.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn still(&self, who: &Identity) -> Result<(), Unknown> {
+        if who.expires.is_some_and(|end| end <= self.now()) {
+            return Err(if who.key.is_some() { Unknown::Key } else { Unknown::Token(Refused::Expired) });
+        }
+        match &who.token {
+            Some(id) if self.is_revoked(id) => Err(Unknown::Token(Refused::Revoked)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether `who` may do it, as far as this room knows by itself. Nothing is allocated for what is allowed.
     pub fn check(&self, who: &Identity, action: Action<'_>) -> Decision {
         if self.open {
             return Decision::Allow;
+        }
+        if let Err(unknown) = self.still(who) {
+            return Decision::Deny(unknown.as_str().into());
         }
         let denied = match action {
             Action::Handshake if who.is_anonymous() && (!self.allows_anonymous || who.rights.is_empty()) => {
@@ -353,12 +341,14 @@ impl Policy {
         let has_room = revoked.len() < REVOKED;
         if has_room {
             revoked.insert(id.into(), until);
+            self.has_revoked.store(true, Ordering::Release);
         }
         has_room
     }
 
     fn is_revoked(&self, id: &str) -> bool {
-        self.revoked.lock().expect("nobody panics with this lock").contains_key(id)
+        self.has_revoked.load(Ordering::Acquire)
+            && self.revoked.lock().expect("nobody panics with this lock").contains_key(id)
     }
 }
 

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use super::refused::Refused;
 use super::rules::Verb;
 use super::secret::Secret;
 
@@ -106,73 +107,6 @@ pub enum InvalidKey {
     Pem(String, String),
 }
 
-/// Why a token is refused. The names are those in error strings, logs and `encke token check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It is longer than any token has to be.
-    TooLong,
-    /// It is no JSON Web Token.
-    Malformed,
-    /// No key is for its algorithm; `none` is no algorithm.
-    Algorithm,
-    /// No key has its `kid`.
-    UnknownKey,
-    /// It was not made with the key, or was changed since.
-    Signature,
-    /// Its time is over.
-    Expired,
-    /// Its time has not come.
-    NotYet,
-    /// It has no `exp`.
-    Endless,
-    /// It is for somebody else.
-    Audience,
-    /// Somebody else has made it.
-    Issuer,
-    /// A claim has a wrong type.
-    Claims,
-    /// It has been revoked.
-    Revoked,
-}
-
-impl Refused {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Refused::TooLong => "token_too_long",
-            Refused::Malformed => "token_malformed",
-            Refused::Algorithm => "token_algorithm",
-            Refused::UnknownKey => "token_unknown_key",
-            Refused::Signature => "token_signature",
-            Refused::Expired => "token_expired",
-            Refused::NotYet => "token_not_yet_valid",
-            Refused::Endless => "token_without_expiry",
-            Refused::Audience => "token_audience",
-            Refused::Issuer => "token_issuer",
-            Refused::Claims => "token_claims",
-            Refused::Revoked => "token_revoked",
-        }
-    }
-
-    /// What it means, for people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Refused::TooLong => "the token has more than 8 KiB",
-            Refused::Malformed => "this is not a JSON Web Token",
-            Refused::Algorithm => "no key of the configuration is for the token's algorithm",
-            Refused::UnknownKey => "no key of the configuration has the token's kid",
-            Refused::Signature => "the token was not made with the key, or was changed since",
-            Refused::Expired => "the token has expired",
-            Refused::NotYet => "the token is not valid yet",
-            Refused::Endless => "the token has no exp; set endless = true under [tokens] if that is meant",
-            Refused::Audience => "the token is for another audience",
-            Refused::Issuer => "the token has another issuer",
-            Refused::Claims => "a claim of the token has a wrong type",
-            Refused::Revoked => "the token has been revoked",
-        }
-    }
-}
-
 /// What a good token says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -221,6 +155,11 @@ impl Tokens {
     /// The cookie that carries a token; empty for none.
     pub fn cookie(&self) -> &str {
         &self.options.cookie
+    }
+
+    /// How far the clocks of those who make tokens may be off, in seconds.
+    pub fn leeway(&self) -> u64 {
+        self.options.leeway.as_secs()
     }
 
     /// Whether there is any key.
@@ -321,8 +260,9 @@ fn is_about_algorithm(token: &str) -> bool {
     use base64::Engine as _;
     let head = token.split('.').next().unwrap_or_default();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(head).unwrap_or_default();
-    serde_json::from_slice::<Map<String, Value>>(&bytes)
-        .is_ok_and(|head| head.get("alg").is_some_and(Value::is_string))
+    serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok_and(|head| {
+        head.get("alg").and_then(Value::as_str).is_some_and(|name| name.parse::<Algorithm>().is_err())
+    })
 }
 
 /// The algorithm of a key, and its secret.

@@ -146,7 +146,8 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
     super::poll::cookie(headers, name, usize::MAX).map(|value| Secret::from(String::from(value)))
 }
 
-fn ticket(uri: &Uri) -> Option<Secret> {
+/// The ticket that a URL shows.
+pub(super) fn ticket(uri: &Uri) -> Option<Secret> {
     let ticket = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("ticket="))?;
     Some(Secret::from(percent_decode_str(ticket).decode_utf8_lossy().into_owned()))
 }

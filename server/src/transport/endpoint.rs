@@ -9,12 +9,12 @@ use bayeux::websocket::{accept_key, is_valid_key};
 use bayeux::{Callback, PollBody};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode, Uri, Version};
 use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
 
 use super::take_back::{Answer, Request};
-use super::{App, Taken, content_type, poll, sentence, status_of};
+use super::{App, Taken, content_type, credentials, poll, sentence, status_of};
 use crate::broker::Door;
 use crate::policy::Identity;
 use crate::visitors::Welcome;
@@ -83,13 +83,14 @@ pub(super) async fn answer(app: &Arc<App>, mut request: Request, peer: Option<Ip
     let limits = app.broker.limits();
     let parsed = if form { bayeux::parse_form(&body, limits) } else { bayeux::parse(&body, limits) };
     drop(body);
-    converse(app, (identity, peer), parsed, PollBody::Array, &head).await
+    let door = door(identity, peer, &head.uri, false);
+    converse(app, door, parsed, PollBody::Array, &head).await
 }
 
 /// Has what was sent answered, in a body of this kind.
 async fn converse(
     app: &Arc<App>,
-    (identity, address): (Arc<Identity>, Option<IpAddr>),
+    door: Door,
     parsed: Result<Vec<bayeux::Request>, bayeux::ParseError>,
     body: PollBody,
     head: &Parts,
@@ -104,8 +105,13 @@ async fn converse(
             return Answer::Response(poll::unreadable(app, status_of(&error), &error.to_string()));
         }
     };
-    let door = Door { identity, address, wire: None, bound: None, owed: None };
     poll::answer(app, door, requests, body, head.version, &head.headers).await
+}
+
+/// Who speaks by a request, which is all that it has to do with any other.
+fn door(identity: Arc<Identity>, address: Option<IpAddr>, uri: &Uri, url: bool) -> Door {
+    let ticket = credentials::ticket(uri).is_some() && !identity.is_anonymous();
+    Door { identity, url, ticket, address, wire: None, bound: None, owed: None }
 }
 
 /// Whether a GET speaks `callback-polling`.
@@ -150,7 +156,8 @@ async fn script(
     let parsed = bayeux::parse_form(query.as_bytes(), app.broker.limits());
     let mut parts = http::Request::new(()).into_parts().0;
     (parts.version, parts.headers) = (request.version(), request.headers().clone());
-    converse(app, (identity, peer), parsed, PollBody::Callback(callback), &parts).await
+    let door = door(identity, peer, request.uri(), true);
+    converse(app, door, parsed, PollBody::Callback(callback), &parts).await
 }
 
 /// Checks a WebSocket handshake (RFC 6455, section 4.2.1).

@@ -43,8 +43,15 @@ struct Socket {
 pub(super) async fn open(app: Arc<App>, wire: Arc<Wire>, accepted: Box<Accepted>, ahead: Bytes) {
     app.metrics().connected("websocket");
     let identity = accepted.identity.clone();
-    let door =
-        Door { identity, address: accepted.address, wire: Some(wire.clone()), bound: None, owed: None };
+    let door = Door {
+        identity,
+        url: false,
+        ticket: false,
+        address: accepted.address,
+        wire: Some(wire.clone()),
+        bound: None,
+        owed: None,
+    };
     let mut socket = Socket { app, decoder: Decoder::default(), door, wire };
     if !matches!(timeout(WRITE, socket.wire.write_all(&accepted.response())).await, Ok(Ok(()))) {
         return;

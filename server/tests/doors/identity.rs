@@ -201,6 +201,7 @@ fn bad_tokens_are_refused_with_the_reason() {
         ("nonsense".into(), "token_malformed"),
         ("x".repeat(20_000), "token_too_long"),
         ("..".into(), "token_malformed"),
+        (format!("{token}.more"), "token_malformed"),
     ] {
         let mut socket = Socket::open(&encke);
         socket.say(&json!([handshake_with(shown(&token))]));
@@ -356,4 +357,92 @@ fn a_socket_whose_session_is_kicked_hears_nothing_more() {
     let bearer = format!("Authorization: Bearer {key}\r\n");
     assert_eq!(post(&encke, "/channels/chat/1", &bearer).json()["sessions"], 0);
     assert_eq!(alice.hear(), Heard::Close(Some(1008), "kicked".to_owned()));
+}
+
+/// The replies to messages in the URL of a script, with a ticket if there is one.
+fn by_script(encke: &Encke, messages: &Value, ticket: &str) -> Vec<Value> {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => (byte as char).to_string(),
+        _ => format!("%{byte:02x}"),
+    };
+    let message: String = messages.to_string().bytes().map(escape).collect();
+    let text = encke.wire().get(&format!("/bayeux?jsonp=cb{ticket}&message={message}"), "").response().text();
+    let (_, json) = bayeux::framing::callback::unframe(&text).unwrap_or_else(|| panic!("{text}"));
+    serde_json::from_str(&json).expect("JSON")
+}
+
+fn ticket_of(encke: &Encke, token: &str) -> String {
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let response = encke.wire().post_with("/ticket", &bearer, "").response();
+    format!("&ticket={}", response.json()["ticket"].as_str().expect("a ticket"))
+}
+
+#[test]
+fn by_scripts_a_ticket_says_who_shakes_hands_and_who_renews_and_a_token_is_refused() {
+    let (encke, _) = guarded(|config| config.doors.callback_polling = true);
+    let first = token("alice", Duration::from_secs(20));
+    let shaken = by_script(&encke, &json!([handshake()]), &ticket_of(&encke, &first)).remove(0);
+    assert_eq!(shaken["successful"], true, "{shaken}");
+    let connect = json!({"channel": "/meta/connect", "clientId": shaken["clientId"], "connectionType": "callback-polling",
+        "id": "c", "advice": {"timeout": 0}});
+    assert_eq!(by_script(&encke, &json!([connect]), "")[0]["successful"], true);
+
+    // What stands in a URL stands in logs.
+    let refused = by_script(&encke, &json!([handshake_with(shown(&first))]), "").remove(0);
+    assert_eq!(refused["error"], "403:token_in_url:authentication_failed");
+    let mut renewing = connect.clone();
+    renewing["ext"] = shown(&token("alice", HOUR));
+    let refused = by_script(&encke, &json!([renewing]), "").remove(0);
+    assert_eq!(refused["error"], "403:token_in_url:authentication_failed");
+    assert_eq!(refused["advice"]["reconnect"], "retry");
+
+    // Somebody else's ticket names another session's owner, who has none of this id; the owner's renews it.
+    let stolen = by_script(&encke, &json!([connect]), &ticket_of(&encke, &token("bob", HOUR))).remove(0);
+    assert_eq!(stolen["error"], "402::session_unknown");
+    let renewed = by_script(&encke, &json!([connect]), &ticket_of(&encke, &token("alice", HOUR))).remove(0);
+    assert_eq!(renewed["successful"], true, "{renewed}");
+    encke.advance(Duration::from_secs(25));
+    assert_eq!(by_script(&encke, &json!([connect]), "")[0]["successful"], true);
+}
+
+#[test]
+fn what_was_let_in_with_a_token_is_over_with_it_before_it_has_a_session() {
+    let (encke, key) = guarded(|config| config.tokens.leeway = Duration::ZERO);
+    let open = |token: &str| {
+        let headers = format!("Sec-WebSocket-Protocol: bearer, {token}\r\n");
+        Socket::over_with(encke.wire(), "/bayeux", &headers)
+    };
+    let says = |socket: &mut Socket| {
+        socket.say(&json!([{"channel": "/users/alice/x", "id": "p", "data": 1}]));
+        socket.reply("p")["error"].clone()
+    };
+    let alice = token("alice", HOUR);
+    let (mut short, mut revoked) = (open(&token("alice", Duration::from_secs(5))), open(&alice));
+    let ticket = ticket_of(&encke, &alice);
+    assert_eq!([says(&mut short), says(&mut revoked)], [Value::Null, Value::Null]);
+    encke.advance(Duration::from_secs(6));
+    assert_eq!(says(&mut short), "403:/users/alice/x,token_expired:publish_denied");
+    short.say(&json!([handshake()]));
+    assert_eq!(short.reply("h")["error"], "403:token_expired:authentication_failed");
+    assert_eq!(api(&encke, &key, "/api/revoke", Some(json!({"token": "id-alice"}))).json()["ended"], 0);
+    assert_eq!(says(&mut revoked), "403:/users/alice/x,token_revoked:publish_denied");
+    revoked.say(&json!([handshake()]));
+    assert_eq!(revoked.reply("h")["error"], "403:token_revoked:authentication_failed");
+    let late = encke.wire().get(&format!("/channels/users/alice/x?as=lines{ticket}"), "").response();
+    assert_eq!(
+        (late.status, &late.json()["error"]),
+        (401, &json!("403:token_revoked:authentication_failed"))
+    );
+}
+
+#[test]
+fn a_token_that_is_taken_for_the_leeway_has_a_session_for_the_rest_of_it() {
+    let (encke, _) = guarded(|_| {});
+    let over = signed(&json!({"sub": "alice", "exp": now() - 10}));
+    let mut alice = session(&encke, &over);
+    encke.advance(Duration::from_secs(15));
+    assert_eq!(hears(&mut alice, "/chat/1"), Value::Null);
+    encke.advance(Duration::from_secs(10));
+    encke.until("ended", 1, |encke| encke.ended("unauthorized"));
+    assert_eq!(alice.closes(), (Some(1008), "unauthorized".to_owned()));
 }

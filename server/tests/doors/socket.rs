@@ -67,8 +67,13 @@ impl Socket {
         Self::over(Wire::over(socket.into()), "/bayeux")
     }
 
-    pub(crate) fn over(mut wire: Wire, path: &str) -> Self {
-        wire.get(path, &Self::headers());
+    pub(crate) fn over(wire: Wire, path: &str) -> Self {
+        Self::over_with(wire, path, "")
+    }
+
+    /// The same with further headers.
+    pub(crate) fn over_with(mut wire: Wire, path: &str, headers: &str) -> Self {
+        wire.get(path, &format!("{}{headers}", Self::headers()));
         let response = wire.head();
         assert_eq!(response.status, 101, "{response:?}");
         assert_eq!(response.header("sec-websocket-accept"), Some(&*accept_key(KEY)));

@@ -113,7 +113,7 @@ test("an async token is asked for each handshake, and one that fails is asked ag
     await comet.disconnect();
     if (!reasons.includes("no token: the application is away")) throw new Error(reasons.join());
   }`);
-  assert.deepEqual(sent.map(({ encke: { token } }) => token), ["t2"]);
+  assert.deepEqual(sent.map(({ authentication }) => authentication), [{ token: "t2" }]);
   await context.close();
 });
 
