@@ -1,12 +1,16 @@
 // One story against an Encke of its own in production mode, with a wire before it that can be cut.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 
 import { within } from "../interop/deadline.js";
 import { Encke } from "../interop/encke.js";
 import { Cut } from "./cut.js";
 import { Chance } from "./seed.js";
+
+/** What operators show to the server API. */
+export const OPERATOR = `encke_${"0".repeat(64)}`;
 
 /** Polls and sockets are held for a moment only, so that a client notices soon that nothing comes any more. */
 const CONFIG = `
@@ -16,6 +20,10 @@ callback_polling = true
 timeout = "1500ms"
 [rights]
 open = true
+[[key]]
+name = "operator"
+sha256 = "${createHash("sha256").update(OPERATOR).digest("hex")}"
+admin = true
 `;
 
 /** A `[[channel]]` table. */

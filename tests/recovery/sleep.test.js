@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { connect, post } from "../interop/bayeux.js";
 import { Peer } from "../interop/peer.js";
 import { publish } from "./publisher.js";
-import { channel, scene } from "./scene.js";
+import { OPERATOR, channel, scene } from "./scene.js";
 
 const STEP_MS = 30_000;
 /** More than any socket's buffers, of both sides together. */
@@ -55,7 +55,8 @@ async function doze(story, { ack, to = () => "/far/away", latest = false, ends =
     assertNone(other, "closed");
   }
   assert.equal(sleeper.received.length, before, "it sleeps");
-  const { sessions } = await (await fetch(encke.internalUrl("/api/sessions?slow"))).json();
+  const headers = { Authorization: `Bearer ${OPERATOR}` };
+  const { sessions } = await (await fetch(encke.internalUrl("/api/sessions?slow"), { headers })).json();
   const slow = sessions.map(({ channel, queued_messages, queued_bytes, oldest_ms }) => [channel.slice(0, 5), queued_messages > 0, queued_bytes > 0, oldest_ms > 0]);
   assert.deepEqual(slow, ends ? [] : [["/far/", true, true, true]], "operators see who is slow, and nobody else");
   sleeper.signal("SIGCONT");
