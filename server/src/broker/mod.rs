@@ -31,6 +31,10 @@ use crate::hub::{Hold, Hub, Key, Poll, Recovery, Room, Shard, Slow, Subscribed, 
 use crate::metrics::Metrics;
 use crate::policy::{Action, Credentials, Decision, Identity, Policy, Unknown};
 
+/// How long an answer to publications waits at most for room in the publisher's own outbox: less than a client waits for
+/// an answer.
+const CROWDED: Duration = Duration::from_secs(5);
+
 /// A stream of a channel URL, as it is asked for.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -283,6 +287,20 @@ impl Broker {
                 key
             })
             .await
+    }
+
+    /// Returns when a session that has published over HTTP has room for more of its own, or after [`CROWDED`].
+    pub async fn breathe(&self, key: Key) {
+        self.hub.receive_here();
+        let crowded = self.hub.call(key.shard.into(), move |shard| shard.crowded(key)).await.flatten();
+        if let Some(room) = crowded {
+            self.metrics.reply_pauses.inc();
+            let clock = self.hub.clock();
+            tokio::select! {
+                _ = room => {}
+                () = clock.sleep_until(clock.now() + CROWDED) => {}
+            }
+        }
     }
 
     /// Takes what waits for a session, joined in `framing`; `None` when the session has ended.

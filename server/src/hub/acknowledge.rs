@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bayeux::{Ack, Acknowledged, Framing};
 
+use tokio::sync::oneshot;
+
 use super::Options;
 use super::outbox::WRITE_BYTES;
 use super::outlet::{Outlet, Socket};
@@ -32,6 +34,12 @@ pub(super) fn owes(session: &Session, options: &Options) -> bool {
 /// Whether it is, and a connect is held whose answer would have it acknowledge.
 pub(super) fn asks(session: &Session, options: &Options) -> bool {
     matches!(session.phase, Phase::Held(_)) && owes(session, options)
+}
+
+fn is_crowded(session: &Session, options: &Options) -> bool {
+    let outbox = &session.outbox;
+    outbox.len() >= (options.outbox_messages / 2).max(1)
+        || outbox.bytes() >= (options.outbox_bytes / 2).max(1)
 }
 
 impl Shard {
@@ -69,6 +77,7 @@ impl Shard {
             if is_new {
                 self.begin_again(key.slot);
             }
+            self.disperse(key.slot);
         }
         self.catch_up(key.slot);
     }
@@ -87,6 +96,31 @@ impl Shard {
     pub fn take_place(&mut self, key: Key) {
         if self.get(key).is_some_and(|session| session.ack() != Ack::None && !session.outlet.is_vacant()) {
             self.replace_outlet(key.slot);
+        }
+    }
+
+    /// Over HTTP, deliveries of a session that acknowledges ride on connects only, so one that publishes to itself could
+    /// fill its own outbox faster than it is emptied. While that is half full, its publications are answered late: the answer says when
+    /// there is room again. `None`: there is.
+    pub fn crowded(&mut self, key: Key) -> Option<oneshot::Receiver<()>> {
+        let options = self.options.clone();
+        let session = self.get_mut(key)?;
+        let is_polled = !matches!(session.outlet, Outlet::Socket(_)) && session.ack() != Ack::None;
+        if !is_polled || !is_crowded(session, &options) {
+            return None;
+        }
+        let (room, is_made) = oneshot::channel();
+        session.more.as_mut()?.crowd.push(room);
+        Some(is_made)
+    }
+
+    /// Tells those who wait for room that there is.
+    fn disperse(&mut self, slot: u32) {
+        let session = &mut self.sessions[slot as usize];
+        if !is_crowded(session, &self.options)
+            && let Some(more) = &mut session.more
+        {
+            more.crowd.drain(..).for_each(|room| _ = room.send(()));
         }
     }
 

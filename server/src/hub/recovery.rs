@@ -10,6 +10,8 @@ use std::num::NonZeroU64;
 
 use bayeux::{Ack, Pattern, Position, Since};
 
+use tokio::sync::oneshot;
+
 use super::gaps::Told;
 use super::interest::Subscribed;
 use super::outlet::Outlet;
@@ -39,6 +41,8 @@ pub(super) struct More {
     pub(super) gates: Vec<Gate>,
     /// Whether it stands on the list of those who catch up in the next turn.
     pub(super) catches: bool,
+    /// Whoever waits until the outbox is less than half full, the session's own publishers.
+    pub(super) crowd: Vec<oneshot::Sender<()>>,
     /// Patterns of which messages are gone that the client has not been told of, and why.
     pub(super) lost: Vec<(Pattern, &'static str)>,
 }

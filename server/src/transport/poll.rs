@@ -74,6 +74,7 @@ pub(super) async fn answer(
     headers: &HeaderMap,
 ) -> Answer<Taken> {
     let close = closes(version, headers);
+    let speaks = requests.iter().any(|request| matches!(request.verb, bayeux::Verb::Publish { .. }));
     let browser = cookie(headers, BROWSER, 64);
     let Spoken { mut replies, messages, session, hold, shook_hands, .. } =
         app.broker.converse(&mut door, requests).await;
@@ -93,6 +94,10 @@ pub(super) async fn answer(
                 app.broker.slowed(held.key).await;
             }
         }
+    }
+    if let (true, Some(key)) = (speaks, session) {
+        // What was published just now is in the outboxes of this core.
+        app.broker.breathe(key).await;
     }
     // With scripts, whose order of arrival nobody knows, messages ride on connect replies only.
     let rides = body == PollBody::Array || !replies.last.is_empty();

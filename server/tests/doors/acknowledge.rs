@@ -149,6 +149,32 @@ fn over_polls_messages_ride_on_connects_only_and_again_when_an_answer_was_lost()
 }
 
 #[test]
+fn who_publishes_to_itself_over_polls_waits_for_itself() {
+    let encke = Encke::with(|config| config.sessions.outbox_messages = 20);
+    let mut client = polling(&encke, COUNT);
+    let batch = |client: &Polling, from: usize| {
+        let publish = |n: usize| client.request("/a", json!({"data": n, "id": format!("p{n}")}));
+        Value::Array((from..from + 12).map(publish).collect()).to_string()
+    };
+    let (first, second) = (batch(&client, 0), batch(&client, 12));
+    client.other.post_with("/bayeux", "Content-Type: application/json\r\n", &first);
+    encke.settle();
+    assert!(client.other.is_silent(), "the answer waits");
+    assert_eq!(numbers(&poll(&mut client, 0, 0)).len(), 12);
+    encke.settle();
+    assert!(client.other.is_silent(), "nothing is acknowledged yet");
+    poll(&mut client, 12, 0);
+    assert_eq!(client.other.response().messages().len(), 12);
+    // And not for ever.
+    client.other.post_with("/bayeux", "Content-Type: application/json\r\n", &second);
+    encke.settle();
+    assert!(client.other.is_silent());
+    encke.advance(std::time::Duration::from_secs(5));
+    assert_eq!(client.other.response().messages().len(), 12);
+    assert_eq!(encke.ended("overflow"), 0);
+}
+
+#[test]
 fn a_session_moves_from_a_socket_to_polls_and_back() {
     let encke = Encke::start();
     let mut socket = acknowledging(&encke, COUNT);
