@@ -3,9 +3,15 @@
 // A server puts messages into the answer of any request while no connect is held. So a connect is not sent while the
 // answer to something else is awaited, and each request is younger than the connect that is awaited beside it. When
 // its answer carries messages nevertheless, the connect was answered before, and that answer comes first.
+//
+// A server that is told what has arrived puts messages into the answers of connects only, so a connect that says it need not wait.
+// It must not: the server may keep the answer to a publication until the publisher has heard what it published before.
 
 /** For the connect's answer to arrive; it is on its way. */
 const LATE_MS = 100;
+
+/** Stands in a connect that says what has arrived. */
+const ACKNOWLEDGES = '"ext":{"ack":';
 
 /** @typedef {{ isConnect: boolean, ticket?: string, after?: () => void }} Turn */
 
@@ -46,7 +52,7 @@ export class Turns {
       this.#connect = turn;
       this.#write(text, turn);
     };
-    if (this.#others === 0) this.#deferred();
+    if (this.#others === 0 || text.includes(ACKNOWLEDGES)) this.#deferred();
   }
 
   /**
