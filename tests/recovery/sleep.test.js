@@ -105,8 +105,10 @@ for (const ack of ["count", "none"]) {
     const { sleeper } = await doze(story, { ack });
     await sleeper.until("the last one", () => numbers(sleeper).at(-1) === COUNT - 1, STEP_MS);
     const got = numbers(sleeper);
-    const tail = got.slice(-OUTBOX / 2);
-    assert.deepEqual(tail, Array.from({ length: OUTBOX / 2 }, (_, index) => COUNT - OUTBOX / 2 + index), "the newest, all of them");
+    // Under the bound stands what was unacknowledged when it fell asleep, and that may be all that its socket had room for.
+    let tail = 1;
+    while (got.at(-tail - 1) === COUNT - tail - 1) tail += 1;
+    assert.ok((ack === "none" ? tail : got.length) >= OUTBOX, `an outbox of the newest, all of them: ${got.length} in all, ${tail} without a gap`);
     assert.ok(got.every((number, place) => place === 0 || number > got[place - 1]), "in order, each once");
     const overflows = await encke.metric('encke_overflows_total{policy="drop-oldest"}');
     t.diagnostic(`${got.length} of ${COUNT} have come, ${overflows} were dropped`);
