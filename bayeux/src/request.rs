@@ -24,7 +24,7 @@ pub struct Request {
     pub id: Option<RequestId>,
     /// The session it claims, as sent, cut to 64 bytes (no real one is longer). A secret: `Debug` hides it.
     pub client_id: Option<Box<str>>,
-    /// The object under `ext`.
+    /// The object under `ext`, which may have a token in it: `Debug` hides it.
     pub ext: Option<Box<RawValue>>,
     /// What it asks for.
     pub verb: Verb,
@@ -35,7 +35,7 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("id", &self.id)
             .field("client_id", &self.client_id.as_ref().map(|_| "…"))
-            .field("ext", &self.ext)
+            .field("ext", &self.ext.as_ref().map(|_| "…"))
             .field("verb", &self.verb)
             .finish()
     }

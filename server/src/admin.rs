@@ -121,7 +121,7 @@ async fn kick(broker: &Broker, body: &[u8]) -> Response {
 struct Revoke {
     /// The token's `jti`.
     token: String,
-    /// Its `exp`: until then it is remembered. A day unless given.
+    /// Its `exp`: until then it is remembered; unless it is given, as long as the server runs.
     expires: Option<u64>,
 }
 
@@ -131,8 +131,7 @@ async fn revoke(broker: &Broker, body: &[u8]) -> Response {
         Ok(revoke) => revoke,
         Err(why) => return error(StatusCode::BAD_REQUEST, "400::json_invalid", &why.to_string()),
     };
-    let until = expires.unwrap_or_else(|| broker.policy().now() + 86_400);
-    if !broker.policy().revoke(&token, until) {
+    if !broker.policy().revoke(&token, expires.unwrap_or(u64::MAX)) {
         let why = "too many tokens are revoked already";
         return error(StatusCode::SERVICE_UNAVAILABLE, "503::too_many_revoked", why);
     }
@@ -196,7 +195,7 @@ async fn publish(broker: &Broker, who: &Identity, headers: &HeaderMap, body: &[u
         channels.iter().map(|channel| key.map(|key| format!("{key} {}", channel.as_str()))).collect();
     for (channel, key) in channels.iter().zip(&keys) {
         if let Some(key) = key
-            && let Err(refusal) = broker.check_key(key, &draft(channel))
+            && let Err(refusal) = broker.check_key(who, key, &draft(channel))
         {
             return error(StatusCode::UNPROCESSABLE_ENTITY, &refusal.to_string(), refusal.sentence());
         }
@@ -209,9 +208,12 @@ async fn publish(broker: &Broker, who: &Identity, headers: &HeaderMap, body: &[u
     let mut published = Vec::with_capacity(channels.len());
     for (channel, key) in channels.iter().zip(&keys) {
         let by = key.as_deref().map_or(By::Anyone, By::Key);
-        match broker.publish_counted(who, draft(channel), by).await {
+        // It has been asked, and that has cost the key one of its rate.
+        match broker.publish_allowed(who, draft(channel), by).await {
             Ok(done) => published.push(channels::place(channel, &done)),
-            Err(refusal) => return error(StatusCode::FORBIDDEN, &refusal.to_string(), "not allowed"),
+            Err(refusal) => {
+                return error(StatusCode::UNPROCESSABLE_ENTITY, &refusal.to_string(), refusal.sentence());
+            }
         }
     }
     answer(StatusCode::OK, &json!({ "published": published }))

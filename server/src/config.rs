@@ -72,7 +72,7 @@ pub enum Unusable {
     Unreadable(PathBuf, std::io::Error),
     /// The file is not TOML, or has a value that does not exist.
     #[error("{0} cannot be used: {1}")]
-    Invalid(PathBuf, toml::de::Error),
+    Invalid(PathBuf, String),
     /// The file has keys that do not exist, or values of a wrong type.
     #[error("{0} cannot be used:{list}", list = listed(.1))]
     Faults(PathBuf, Vec<Fault>),
@@ -85,6 +85,17 @@ pub enum Unusable {
          its own. To let everybody do everything, write\n\n[rights]\nopen = true\n"
     )]
     NoRights,
+    /// Everybody may do everything, and there are rules about who may do what.
+    #[error(
+        "[rights] says open = true, so that everybody may do everything, and [[rights.rule]] says who may: nobody would look at the \
+         rules. Take one of the two out"
+    )]
+    OpenWithRules,
+    /// A path of the Bayeux endpoint at which nobody would find it, or nothing else.
+    #[error(
+        "doors.endpoints: {0:?} must begin with a slash, end without one, and hold nothing but letters, digits and -._~/"
+    )]
+    Endpoint(String),
     /// A base path that is not one.
     #[error(
         "the base path {0:?} must begin with a slash, end without one, and hold nothing but letters, digits and -._~/"
@@ -154,7 +165,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, Unusable> {
         let text =
             std::fs::read_to_string(path).map_err(|error| Unusable::Unreadable(path.to_owned(), error))?;
-        let invalid = |error| Unusable::Invalid(path.to_owned(), error);
+        let invalid = |error| Unusable::Invalid(path.to_owned(), faults::without_secrets(&text, &error));
         let complete =
             toml::Table::try_from(Config::complete()).expect("the defaults can be written as TOML");
         let faults = faults::find(&text, &complete).map_err(invalid)?;
@@ -177,12 +188,19 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Unusable> {
+        let is_path = |path: &str| {
+            let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
+            plain && path.starts_with('/') && !path.ends_with('/') && !path.contains("//")
+        };
         let base = &self.doors.base;
-        let plain = base.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
-        let shaped =
-            base.is_empty() || (base.starts_with('/') && !base.ends_with('/') && !base.contains("//"));
-        if !(plain && shaped) {
+        if !base.is_empty() && !is_path(base) {
             return Err(Unusable::Base(base.clone()));
+        }
+        if let Some(endpoint) = self.doors.endpoints.iter().find(|endpoint| !is_path(endpoint)) {
+            return Err(Unusable::Endpoint(endpoint.clone()));
+        }
+        if self.rights.open && !self.rights.rule.is_empty() {
+            return Err(Unusable::OpenWithRules);
         }
         for origin in &self.doors.origins {
             visitors::check_origin(origin).map_err(|why| Unusable::Origin(origin.clone(), why))?;

@@ -8,12 +8,13 @@
 //!   URL), `admin`, `pages`, `numbers`; `visitors` says which web pages may come in.
 //! - floor 2, [`broker`]: the verbs every door uses, and Bayeux spoken.
 //! - floor 1, rooms: [`hub`] (who is here, who listens), [`history`] (what was said), [`policy`] (who may).
-//! - floor 0, ground: [`metrics`], [`drain`], [`clock`], [`places`].
+//! - floor 0, ground: [`metrics`], [`refusals`], [`drain`], [`clock`], [`places`].
 
 pub mod clock;
 pub mod drain;
 pub mod metrics;
 pub mod places;
+pub mod refusals;
 
 pub mod history;
 pub mod hub;

@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::refusals::Refusals;
+
 /// One label: which of several kinds a figure is of.
 type Labels = [(&'static str, &'static str); 1];
 
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub history_bytes: Gauge<i64, AtomicI64>,
     /// Channels with a message in history.
     pub history_channels: Gauge<i64, AtomicI64>,
+    /// What the log says of what is refused.
+    pub refusals: Refusals,
 }
 
 impl Metrics {
@@ -98,6 +102,7 @@ impl Metrics {
             history_messages: Gauge::default(),
             history_bytes: Gauge::default(),
             history_channels: Gauge::default(),
+            refusals: Refusals::default(),
         };
         metrics.register();
         Arc::new(metrics)

@@ -64,6 +64,27 @@ fn check_says_what_serve_would() {
             "[[channel]]\npatterns = [\"/a\"]\n[channel.history]\nage = \"0s\"\n",
             &["[[channel]] number 1: history.age is 0"],
         ),
+        (
+            "[rights]\nopen = true\n[[rights.rule]]\nwho = [\"anyone\"]\nmay_not = [\"publish\"]\nchannels = [\"/a\"]\n",
+            &["open = true", "nobody would look at the rules"],
+        ),
+        (
+            "[rights]\nopen = true\n[doors]\nendpoints = [\"bayeux\"]",
+            &["doors.endpoints: \"bayeux\" must begin"],
+        ),
+        ("[rights]\nopen = true\n[doors]\nendpoints = [\"\"]", &["doors.endpoints: \"\" must begin"]),
+        (
+            "[[rights.rule]]\nwho = [\"key:shop\"]\nmay_not = [\"publish\"]\nchannels = [\"/a\"]\n",
+            &["[[rights.rule]] number 1: key:shop is nobody"],
+        ),
+        (
+            "[[rights.rule]]\nwho = [\"user\"]\nmay = [\"publish\"]\nchannels = [\"/users/{}/x\"]\n",
+            &["\"/users/{}/x\" is not a pattern: a { without its }, or no name in it"],
+        ),
+        (
+            "[rights]\nopen = true\n[[tokens.key]]\nalgorithm = \"HS256\"\nsecret = \"-----BEGIN PUBLIC KEY-----MCowBQYDK2VwAyEA\"\n",
+            &["[[tokens.key]] number 1: HS256 needs a secret, and what is there is a key in PEM"],
+        ),
     ] {
         let said = refused(&check(text));
         for word in words {
@@ -75,6 +96,40 @@ fn check_says_what_serve_would() {
     assert!(said.contains("line 2: there is no key opne in [rights]; did you mean open?"), "{said}");
     let said = refused(&ended(encke(&["check"]).current_dir(env!("CARGO_TARGET_TMPDIR"))));
     assert!(said.contains("encke.toml cannot be read"), "{said}");
+}
+
+/// What a file says of secrets is not repeated to whoever reads the terminal or the log.
+#[test]
+fn a_secret_is_not_shown_in_what_is_wrong() {
+    for text in [
+        "[rights]\nopen = true\n[[tokens.key]]\nalgorithm = \"HS256\"\nsecret = hidden4711hidden4711hidden4711hidden4711\n",
+        "[rights]\nopen = true\n[[tokens.key]]\nsecret = \"hidden4711hidden4711hidden4711\nalgorithm = \"HS256\"\n",
+        "[rights]\nopen = true\n[[tokens.key]]\nsecret = \"\"\"\nhidden4711",
+        "[rights]\nopen = true\n[[tokens.key]]\nalgorithm = \"HS256\"\nsecret = 4711\n",
+        "[rights]\nopen = true\n[[tokens.key]]\nalgorithm = \"HS256\"\nsecret = \"hidden4711\"\n",
+        "[rights]\nopen = true\n[[key]]\nname = \"encke_4711\"\nsha256 = \"encke_4711\"\n",
+        "[rights]\nopen = true\n[tokens]\nsecret = \"hidden4711\"\n",
+    ] {
+        let said = refused(&ended(encke(&["check", "--config"]).arg(file("secret.toml", text))));
+        assert!(!said.contains("4711"), "{text:?}: {said}");
+    }
+}
+
+/// `encke token check` refuses in the server's words, whatever it is given.
+#[test]
+fn a_token_is_checked_as_the_server_would() {
+    let key =
+        "[[tokens.key]]\nalgorithm = \"HS256\"\nsecret = \"a secret of at least 32 bytes, for tests\"\n";
+    let rules = "[[rights.rule]]\nwho = [\"anyone\"]\nmay = [\"subscribe\"]\nchannels = [\"/a\"]\n";
+    for (config, token, reason) in [
+        (format!("{rules}{key}"), "encke_4711", "key_unknown"),
+        (rules.to_owned(), "nonsense", "tokens_not_taken"),
+        (format!("{rules}{key}"), "nonsense", "token_malformed"),
+    ] {
+        let file = file("token.toml", &config);
+        let said = refused(&ended(encke(&["token", "check", token, "--config"]).arg(file)));
+        assert!(said.starts_with(&format!("encke: {reason}: ")), "{token}: {said}");
+    }
 }
 
 #[test]

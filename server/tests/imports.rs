@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("history", 1),
     ("policy", 1),
     ("metrics", 0),
+    ("refusals", 0),
     ("drain", 0),
     ("clock", 0),
     ("places", 0),

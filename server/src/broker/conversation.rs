@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bayeux::{Acknowledged, Advice, Framing, Reconnect, Refusal, Reply, Request, RequestId, SessionId, Verb};
 
 use super::Broker;
-use super::identities::identity_of;
+use super::identities::{identity_of, is_by_door};
 use crate::hub::{Key, Parted, Touched, Wire};
 use crate::policy::Identity;
 
@@ -53,6 +53,8 @@ pub(super) struct Named {
     pub(super) publisher: NonZeroU64,
     /// Whose it is.
     pub(super) identity: Arc<Identity>,
+    /// Whether they were known by a header or a cookie.
+    pub(super) by_door: bool,
 }
 
 /// A connect that HTTP shall hold.
@@ -162,8 +164,11 @@ impl Broker {
                 self.metrics().refused("message");
                 Self::refuse(&mut spoken.replies.middle, &request, refusal, None);
             }
-            Verb::Publish { .. } if request.client_id.is_none() => {
-                self.publish_request(&door.identity.clone(), request, None, spoken).await
+            Verb::Publish { channel, .. } if request.client_id.is_none() => {
+                match self.may_publish_now(&door.identity, channel, door.address) {
+                    Ok(()) => self.publish_request(&door.identity.clone(), request, None, spoken).await,
+                    Err(refusal) => Self::refuse(&mut spoken.replies.middle, &request, &refusal, None),
+                }
             }
             _ => match self.session(door, &request).await {
                 Some(named) => {
@@ -189,13 +194,17 @@ impl Broker {
     /// The live session that a request names. On a socket that carries a live session no other one may speak.
     async fn session(&self, door: &mut Door, request: &Request) -> Option<Named> {
         let client_id = request.client_id.as_deref()?;
-        let speaks = door.identity.clone();
+        let (speaks, address) = (door.identity.clone(), door.address);
         let named = |bound: Bound, Touched { publisher, owner }: Touched| {
             let publisher = publisher.unwrap_or_else(|| self.repeats.publisher(bound.id.as_str()));
             let identity = identity_of(owner.as_ref()).unwrap_or_else(|| speaks.clone());
             // A clientId is a secret, and whoever shows only that may use the session. Whoever shows who they are has to be the
             // same one.
-            (speaks.is_anonymous() || speaks.is(&identity)).then_some(Named { bound, publisher, identity })
+            if !speaks.is_anonymous() && !speaks.is(&identity) {
+                self.say_declined(speaks.name(), address, "session", "session_of_another_subject");
+                return None;
+            }
+            Some(Named { bound, publisher, identity, by_door: is_by_door(owner.as_ref()) })
         };
         if let Some(bound) = door.bound {
             let key = bound.key;
@@ -217,21 +226,22 @@ impl Broker {
     async fn say_in_session(
         &self,
         door: &mut Door,
-        Named { bound, publisher, identity }: Named,
+        named: Named,
         request: Request,
         alone: bool,
         spoken: &mut Spoken,
     ) {
-        let Bound { key, id } = bound;
         let acknowledged = match request.verb {
             Verb::Connect { .. } => {
-                if let Err(unknown) = self.renew(door, bound, &identity, &request).await {
-                    return self.refuse_renewal(unknown, &request, spoken);
+                if let Err(unknown) = self.renew(door, &named, &request).await {
+                    return self.refuse_renewal(door, &named.identity, unknown, &request, spoken);
                 }
                 request.acknowledged()
             }
             _ => Acknowledged::Nothing,
         };
+        let Named { bound, publisher, identity, .. } = named;
+        let Bound { key, id } = bound;
         let since = match request.verb {
             Verb::Subscribe(_) => request.since(),
             _ => Default::default(),
@@ -284,8 +294,7 @@ impl Broker {
                     && self.hub.call(key.shard.into(), move |shard| shard.spend(key, rate)).await
                         != Some(true)
                 {
-                    self.metrics().refused("publications_per_session");
-                    let refusal = Refusal::publish_denied(channel.as_str(), "rate_exceeded");
+                    let refusal = self.too_fast(&identity, channel);
                     return Self::refuse(&mut spoken.replies.middle, &request, &refusal, None);
                 }
                 self.publish_request(&identity, request, Some((key, publisher)), spoken).await

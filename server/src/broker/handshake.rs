@@ -1,48 +1,60 @@
 //! How a session begins: who may have one, and what it is bound to.
 
-use std::sync::atomic::Ordering;
+use std::borrow::Cow;
 
 use bayeux::{Ack, Framing, Reconnect, Refusal, Reply, Request, Verb, Wishes};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::limits::Later;
+use super::limits::{Later, Seat};
+use super::rights::UNKNOWN;
 use super::{Bound, Broker, Door, Replies, Spoken};
-use crate::policy::{Action, Identity};
+use crate::policy::{Action, Identity, Unknown};
 
-/// What a client is told to wait when there is no room for one more session.
-const FULL_INTERVAL: u64 = 10_000;
+/// Why there is no session.
+struct Declined {
+    /// The name of it in metrics.
+    cause: &'static str,
+    /// The same in the log, or the rule that says no.
+    why: Cow<'static, str>,
+    refusal: Refusal,
+    reconnect: Reconnect,
+    /// How long the client is told to wait at least, in milliseconds.
+    wait: u64,
+}
+
+impl Declined {
+    fn new(cause: &'static str, refusal: Refusal) -> Self {
+        Declined { cause, why: cause.into(), refusal, reconnect: Reconnect::None, wait: 0 }
+    }
+}
+
+impl From<Later> for Declined {
+    fn from(Later { cause, refusal, wait }: Later) -> Self {
+        Declined { reconnect: Reconnect::Handshake, wait, ..Declined::new(cause, refusal) }
+    }
+}
+
+impl From<Unknown> for Declined {
+    fn from(unknown: Unknown) -> Self {
+        Declined::new(unknown.as_str(), Refusal::authentication_failed(unknown.as_str()))
+    }
+}
 
 impl Broker {
     /// Answers a handshake, with a session or with why there is none.
     pub(super) async fn handshake(&self, door: &mut Door, request: &Request, spoken: &mut Spoken) {
-        let mut reply = Reply::new("/meta/handshake");
-        reply.id = request.id.as_ref();
-        reply.handshake = Some(self.connection_types);
         // Before anything that costs: whoever comes too fast is told when to return.
         if let Err(later) = self.rates.admit(door.address, &self.metrics) {
-            return self.refuse_for_now(later, request, spoken);
+            return self.decline(door, door.identity.name(), later.into(), request, spoken);
         }
         let identity = match self.identify_handshake(door, request) {
             Ok(identity) => identity,
-            Err(unknown) => {
-                self.metrics().refused(unknown.as_str());
-                let address = door.address.map(tracing::field::display);
-                tracing::info!(address, why = unknown.as_str(), "a handshake is refused");
-                let refusal = Refusal::authentication_failed(unknown.as_str());
-                reply.error = Some(&refusal);
-                reply.advice = Some(self.options().advice(Reconnect::None));
-                return Replies::add(&mut spoken.replies.first, &reply);
-            }
+            Err(unknown) => return self.decline(door, UNKNOWN, unknown.into(), request, spoken),
         };
-        if let Err((cause, refusal, reconnect)) = self.may_shake_hands(&identity, request).await {
-            self.metrics().refused(cause);
-            let mut advice = self.options().advice(reconnect);
-            if reconnect != Reconnect::None {
-                advice.interval = advice.interval.max(FULL_INTERVAL);
-            }
-            (reply.error, reply.advice) = (Some(&refusal), Some(advice));
-            return Replies::add(&mut spoken.replies.first, &reply);
-        }
+        let seat = match self.may_shake_hands(&identity, request).await {
+            Ok(seat) => seat,
+            Err(declined) => return self.decline(door, identity.name(), declined, request, spoken),
+        };
         // A new handshake on a socket rebinds it; the session it carried keeps its grace.
         if let (Some(bound), Some(wire)) = (door.bound.take(), &door.wire) {
             door.owed = self.detach(bound.key, wire).await;
@@ -51,11 +63,7 @@ impl Broker {
         let wishes = request.wishes();
         let (ack, publisher) =
             (wishes.ack, wishes.publisher.as_deref().map(|name| self.repeats.publisher(name)));
-        let place = match identity.subject.as_deref().map(|subject| self.rates.place(subject)).transpose() {
-            Ok(place) => place,
-            Err(later) => return self.refuse_for_now(later, request, spoken),
-        };
-        let owner = self.owner(&identity, place);
+        let owner = self.owner(&identity, seat, request.token().is_none());
         let made = self.hub.call(self.hub.here(), move |shard| {
             let (key, id) = shard.handshake();
             shard.settle(key, ack, publisher);
@@ -72,6 +80,7 @@ impl Broker {
             door.bound = Some(bound);
         }
         spoken.shook_hands = true;
+        let mut reply = self.handshake_reply(request);
         reply.client_id = Some(&bound.id);
         let ext = granted(&wishes);
         reply.ext = ext.as_deref();
@@ -79,46 +88,45 @@ impl Broker {
         Replies::add(&mut spoken.replies.first, &reply);
     }
 
-    fn refuse_for_now(&self, (cause, refusal, wait): Later, request: &Request, spoken: &mut Spoken) {
-        self.metrics().refused(cause);
-        let mut advice = self.options().advice(Reconnect::Handshake);
-        advice.interval = advice.interval.max(wait);
+    fn handshake_reply<'a>(&self, request: &'a Request) -> Reply<'a> {
         let mut reply = Reply::new("/meta/handshake");
         (reply.id, reply.handshake) = (request.id.as_ref(), Some(self.connection_types));
+        reply
+    }
+
+    fn decline(&self, door: &Door, who: &str, declined: Declined, request: &Request, spoken: &mut Spoken) {
+        let Declined { cause, why, refusal, reconnect, wait } = declined;
+        self.metrics.refused(cause);
+        self.say_declined(who, door.address, "handshake", &why);
+        let mut advice = self.options().advice(reconnect);
+        advice.interval = advice.interval.max(wait);
+        let mut reply = self.handshake_reply(request);
         (reply.error, reply.advice) = (Some(&refusal), Some(advice));
         Replies::add(&mut spoken.replies.first, &reply);
     }
 
-    async fn may_shake_hands(
-        &self,
-        who: &Identity,
-        request: &Request,
-    ) -> Result<(), (&'static str, Refusal, Reconnect)> {
+    async fn may_shake_hands(&self, who: &Identity, request: &Request) -> Result<Seat, Declined> {
         let Verb::Handshake { version, minimum_version, connection_types } = &request.verb else {
-            return Ok(());
+            return Ok(Seat::default());
         };
         // The oldest version that the client would accept has to be one of ours; what is older than 1 is.
         if let Some(oldest) = minimum_version.as_ref().or(version.as_ref())
             && major(oldest) > 1
         {
-            return Err(("version", Refusal::version_unsupported(oldest), Reconnect::None));
+            return Err(Declined::new("version", Refusal::version_unsupported(oldest)));
         }
         // dojox.cometd sends no list across origins: it means the transport this came by.
         if let Some(types) = connection_types
             && !types.iter().any(|name| self.connection_types.contains(&&**name))
         {
             let named = types.iter().map(|name| &**name);
-            let refusal = Refusal::connection_type_unsupported(named);
-            return Err(("no_connection_type", refusal, Reconnect::None));
+            return Err(Declined::new("no_connection_type", Refusal::connection_type_unsupported(named)));
         }
-        if self.allowed(who, Action::Handshake).await.is_err() {
-            return Err(("handshake_denied", Refusal::handshake_denied(), Reconnect::None));
+        if let Err(why) = self.decide(who, Action::Handshake).await {
+            return Err(Declined { why, ..Declined::new("handshake_denied", Refusal::handshake_denied()) });
         }
-        let most = self.options().sessions;
-        if self.metrics.sessions.inner().load(Ordering::Relaxed) >= most as i64 {
-            return Err(("too_many_sessions", Refusal::too_many_sessions(most), Reconnect::Handshake));
-        }
-        Ok(())
+        self.has_room()?;
+        Ok(self.rates.seat(who)?)
     }
 }
 

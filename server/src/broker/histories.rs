@@ -101,7 +101,7 @@ impl Broker {
     /// Answers a subscribe request.
     pub(super) async fn subscribe_request(
         &self,
-        who: &Identity,
+        who: &Arc<Identity>,
         key: Key,
         subscription: &Subscription,
         wishes: HashMap<Box<str>, Since>,

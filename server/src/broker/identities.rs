@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bayeux::{Pattern, Reconnect, Refusal, Request, SessionId};
+use bayeux::{Reconnect, Refusal, Request, SessionId};
 
-use super::limits::Place;
+use super::conversation::Named;
+use super::limits::Seat;
 use super::{Bound, Broker, Door, Spoken};
 use crate::hub::{Ended, Listed, Owner, Shard};
 use crate::policy::secret::Secret;
-use crate::policy::{Action, Credentials, Decision, Identity, Unknown};
+use crate::policy::{Credentials, Identity, Unknown};
 
 /// What a session's owner is to the hub.
 struct Owned {
     identity: Arc<Identity>,
     /// Among the sessions of its subject; a renewed token keeps it.
-    place: Option<Arc<Place>>,
+    seat: Seat,
+    /// Its token came in a header or a cookie, and not in a message.
+    by_door: bool,
 }
 
 fn owned(owner: Option<&Owner>) -> Option<&Owned> {
@@ -27,21 +30,15 @@ pub fn identity_of(owner: Option<&Owner>) -> Option<Arc<Identity>> {
     owned(owner).map(|owned| owned.identity.clone())
 }
 
-/// One line for each refusal: who wanted what where, and which rule says no.
-pub(super) fn say_refused(who: &Identity, action: Action<'_>, why: &str) {
-    let (what, place) = match action {
-        Action::Handshake => ("handshake", ""),
-        Action::Subscribe(pattern) => ("subscribe", pattern.as_str()),
-        Action::History(pattern) => ("history", pattern.as_str()),
-        Action::Publish(channel) => ("publish", channel.as_str()),
-    };
-    tracing::info!(who = who.name(), what, channel = place, why, "refused");
+/// Whether an owner has shown its token in a header or a cookie.
+pub(super) fn is_by_door(owner: Option<&Owner>) -> bool {
+    owned(owner).is_some_and(|owned| owned.by_door)
 }
 
 /// Whom an operator means.
 #[derive(Clone, Debug)]
 pub enum Whom {
-    /// The session whose id begins like that.
+    /// The session with this id.
     Session(String),
     /// Everybody with this subject.
     Subject(String),
@@ -83,59 +80,80 @@ impl Broker {
     pub(super) fn owner(
         &self,
         identity: &Arc<Identity>,
-        place: Option<Place>,
+        seat: Seat,
+        by_door: bool,
     ) -> Option<(Owner, Option<Duration>)> {
         let matters = !self.policy.is_open() || !identity.is_anonymous();
         let until = identity.expires.map(|second| self.policy.moment(second));
-        let owned = || Arc::new(Owned { identity: identity.clone(), place: place.map(Arc::new) }) as Owner;
+        let owned = || Arc::new(Owned { identity: identity.clone(), seat, by_door }) as Owner;
         matters.then(|| (owned(), until))
     }
 
     /// Renews the token of a session: for the same subject, and its subscriptions are looked at again. Where there is
-    /// nothing but a URL, a ticket stands for the token.
-    pub(super) async fn renew(
-        &self,
-        door: &Door,
-        bound: Bound,
-        before: &Arc<Identity>,
-        request: &Request,
-    ) -> Result<(), Unknown> {
-        let identity = match request.token() {
+    /// nothing but a URL, a ticket stands for the token; and whose token came by a header or a cookie has it renewed by one.
+    pub(super) async fn renew(&self, door: &Door, named: &Named, request: &Request) -> Result<(), Unknown> {
+        let Named { bound: Bound { key, .. }, identity: ref before, by_door, .. } = *named;
+        let (identity, by_door) = match request.token() {
             Some(_) if door.url => return Err(Unknown::InUrl),
-            Some(token) => self.policy.identify(&credentials(&token))?,
-            None if door.ticket => door.identity.clone(),
+            Some(token) => (self.policy.identify(&credentials(&token))?, false),
+            None if door.ticket => (door.identity.clone(), false),
+            None if by_door && self.is_newer(&door.identity, before) => (door.identity.clone(), true),
             None => return Ok(()),
         };
         if !identity.is(before) {
             return Err(Unknown::OtherSubject);
         }
-        let key = bound.key;
         let until = identity.expires.map(|second| self.policy.moment(second));
         let renewed = identity.clone();
         let patterns = self.hub.call(key.shard.into(), move |shard| {
-            let place = owned(shard.owner(key)).and_then(|owned| owned.place.clone());
-            shard.own(key, Arc::new(Owned { identity: renewed, place }), until);
+            let seat = owned(shard.owner(key)).map_or(Seat::default(), |owned| owned.seat.clone());
+            shard.own(key, Arc::new(Owned { identity: renewed, seat, by_door }), until);
             shard.listens_to(key)
         });
-        let denied: Vec<Pattern> = patterns
-            .await
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|pattern| self.policy.check(&identity, Action::Subscribe(pattern)) != Decision::Allow)
-            .collect();
+        let denied = self.keep_allowed(&identity, key, patterns.await.unwrap_or_default()).await;
         if !denied.is_empty() {
             tracing::info!(who = identity.name(), patterns = ?denied, "a renewed token no longer allows these");
-            self.hub.call(key.shard.into(), move |shard| shard.unsubscribe(key, &denied)).await;
         }
         Ok(())
     }
 
+    /// Whether somebody is known by another token that is good for longer: a browser sends the same cookie with each poll.
+    fn is_newer(&self, identity: &Identity, before: &Identity) -> bool {
+        let is_later = match (identity.expires, before.expires) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(end), Some(known)) => end > known,
+        };
+        is_later && !identity.is_anonymous() && self.policy.still(identity).is_ok()
+    }
+
     /// A connect with a token that is not good. The session stays until the one that it has expires.
-    pub(super) fn refuse_renewal(&self, unknown: Unknown, request: &Request, spoken: &mut Spoken) {
+    pub(super) fn refuse_renewal(
+        &self,
+        door: &Door,
+        who: &Identity,
+        unknown: Unknown,
+        request: &Request,
+        spoken: &mut Spoken,
+    ) {
         self.metrics.refused(unknown.as_str());
+        self.say_declined(who.name(), door.address, "renewal", unknown.as_str());
         let refusal = Refusal::authentication_failed(unknown.as_str());
         let advice = self.options().advice(Reconnect::Retry);
         Self::refuse(&mut spoken.replies.last, request, &refusal, Some(advice));
+    }
+
+    /// Ends the sessions whose tokens are over. Each has an end of its own, by a clock that nobody sets: this is for when that of the
+    /// tokens was set, or went on while the machine slept.
+    pub(super) async fn end_over(&self) {
+        let now = self.policy.now();
+        for index in 0..self.hub.shards() {
+            let is_over = move |owner: Option<&Owner>| {
+                owned(owner).and_then(|owned| owned.identity.expires).is_some_and(|end| end <= now)
+            };
+            let end = move |shard: &mut Shard| shard.kick(Ended::Unauthorized, &|_, owner| is_over(owner));
+            self.hub.call(index, end).await;
+        }
     }
 
     /// The sessions of this node, at most `limit`, of one subject or of all.

@@ -10,6 +10,7 @@ mod limits;
 mod once;
 mod options;
 mod publishing;
+mod rights;
 mod waiting;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub use classes::Classes;
 pub use conversation::{Bound, Door, Held, Replies, Spoken};
 pub use histories::{Page, recovery_json};
 pub use identities::{Whom, identity_of};
-pub use limits::Options as RateOptions;
+pub use limits::{Later, Options as RateOptions, Seat};
 pub use options::Options;
 pub use publishing::{By, Published};
 pub use waiting::Waiter;
@@ -34,6 +35,9 @@ use crate::policy::{Action, Credentials, Decision, Identity, Policy, Unknown};
 /// How long an answer to publications waits at most for room in the publisher's own outbox: less than a client waits for
 /// an answer.
 const CROWDED: Duration = Duration::from_secs(5);
+
+/// By how much the two clocks may part before it is looked at whose time is over.
+const SET: Duration = Duration::from_millis(500);
 
 /// A stream of a channel URL, as it is asked for.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub struct Opening {
     pub chunked: bool,
     /// Whose it is.
     pub identity: Arc<Identity>,
+    /// Where it sits among their others.
+    pub seat: Seat,
 }
 
 /// The one who holds the hub.
@@ -82,8 +88,14 @@ impl Broker {
     /// Lets go of what is too old, each second, for ever.
     pub async fn expire(&self) {
         let clock = self.hub.clock();
+        let apart = || clock.wall().saturating_sub(clock.now());
+        let mut before = apart();
         loop {
             clock.sleep_until(clock.now() + Duration::from_secs(1)).await;
+            if apart().abs_diff(before) > SET {
+                before = apart();
+                self.end_over().await;
+            }
             self.classes.expire(&self.metrics);
             self.repeats.expire();
             self.rates.expire();
@@ -123,75 +135,13 @@ impl Broker {
         &self.policy
     }
 
-    async fn allowed(
-        &self,
-        who: &Identity,
-        action: Action<'_>,
-    ) -> Result<(), std::borrow::Cow<'static, str>> {
-        let decision = match self.policy.check(who, action) {
-            Decision::Ask => self.policy.ask(who, action).await,
-            decision => decision,
-        };
-        let why = match decision {
-            Decision::Allow => return Ok(()),
-            Decision::Deny(why) => why,
-            Decision::Ask => "nobody_answered".into(),
-        };
-        identities::say_refused(who, action, &why);
-        Err(why)
-    }
-
-    /// Whether somebody may read what was said there.
-    ///
-    /// # Errors
-    /// The policy's refusal.
-    pub async fn may_read(&self, who: &Identity, pattern: &Pattern) -> Result<(), Refusal> {
-        if pattern.kind() == bayeux::ChannelKind::Meta {
-            self.metrics.refused("history_denied");
-            return Err(Refusal::subscribe_denied(pattern.as_str(), "meta_channel"));
-        }
-        if let Err(why) = self.allowed(who, Action::History(pattern)).await {
-            self.metrics.refused("history_denied");
-            return Err(Refusal::subscribe_denied(pattern.as_str(), &why));
-        }
-        Ok(())
-    }
-
-    /// What somebody may read of the past: who has no right to it begins now, and is told that this is not what was asked.
-    async fn allowed_wishes(&self, who: &Identity, wishes: Vec<(Pattern, Since)>) -> Vec<(Pattern, Since)> {
-        let mut allowed = Vec::with_capacity(wishes.len());
-        for (pattern, since) in wishes {
-            let since = match since {
-                Since::Now => since,
-                _ if self.may_read(who, &pattern).await.is_ok() => since,
-                _ => Since::Garbage,
-            };
-            allowed.push((pattern, since));
-        }
-        allowed
-    }
-
-    async fn may_subscribe(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {
-        for pattern in patterns {
-            if pattern.kind() == bayeux::ChannelKind::Meta {
-                self.metrics.refused("subscribe_denied");
-                return Err(Refusal::subscribe_denied(pattern.as_str(), "meta_channel"));
-            }
-            if let Err(why) = self.allowed(who, Action::Subscribe(pattern)).await {
-                self.metrics.refused("subscribe_denied");
-                return Err(Refusal::subscribe_denied(pattern.as_str(), &why));
-            }
-        }
-        Ok(())
-    }
-
     /// Subscribes a session to all of the patterns or to none. Answers with what became of each wish for the past.
     ///
     /// # Errors
     /// The policy's refusal, too many subscriptions, or no such session.
     pub async fn subscribe(
         &self,
-        who: &Identity,
+        who: &Arc<Identity>,
         key: Key,
         patterns: Vec<Pattern>,
         wishes: Vec<(Pattern, Since)>,
@@ -203,17 +153,41 @@ impl Broker {
             patterns.into_iter().filter(|pattern| pattern.kind() == bayeux::ChannelKind::Broadcast).collect();
         // What was published before, and may be answered already, is not for this session.
         self.hub.receive_here();
+        let asked = patterns.clone();
         let subscribe = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
-            shard.subscribe_since(key, &patterns, wishes)
+            let subscribed = shard.subscribe_since(key, &patterns, wishes)?;
+            Ok((subscribed, identity_of(shard.owner(key))))
         };
         match self.ask(key.shard.into(), wishes, subscribe).await {
-            Some((Subscribed::Done, recoveries)) => Ok(recoveries),
-            Some((Subscribed::TooMany, _)) => {
+            Some(((Subscribed::Done, recoveries), owner)) => match owner {
+                // Its token was renewed between the question and this: what the newer one does not allow is not had.
+                Some(owner) if !Arc::ptr_eq(&owner, who) => {
+                    self.keep_allowed(&owner, key, asked.clone()).await;
+                    self.may_subscribe(&owner, &asked).await.map(|()| recoveries)
+                }
+                _ => Ok(recoveries),
+            },
+            Some(((Subscribed::TooMany, _), _)) => {
                 self.metrics.refused("too_many_subscriptions");
+                if let Some(pattern) = asked.first() {
+                    self.say_refused(who, Action::Subscribe(pattern), "too_many_subscriptions");
+                }
                 Err(Refusal::too_many_subscriptions(self.options().subscriptions))
             }
-            Some((Subscribed::Unknown, _)) | None => Err(Refusal::session_unknown()),
+            Some(((Subscribed::Unknown, _), _)) | None => Err(Refusal::session_unknown()),
         }
+    }
+
+    /// Ends those of a session's subscriptions that it may not have; answers with them.
+    async fn keep_allowed(&self, who: &Identity, key: Key, patterns: Vec<Pattern>) -> Vec<Pattern> {
+        let denied =
+            |pattern: &Pattern| self.policy.check(who, Action::Subscribe(pattern)) != Decision::Allow;
+        let denied: Vec<_> = patterns.into_iter().filter(denied).collect();
+        if !denied.is_empty() {
+            let ending = denied.clone();
+            self.hub.call(key.shard.into(), move |shard| shard.unsubscribe(key, &ending)).await;
+        }
+        denied
     }
 
     /// Ends subscriptions of a session; one that it does not have has ended already.
@@ -237,14 +211,6 @@ impl Broker {
         all
     }
 
-    /// Whether somebody may have a stream of what matches the patterns.
-    ///
-    /// # Errors
-    /// The policy's refusal.
-    pub async fn may_stream(&self, who: &Identity, patterns: &[Pattern]) -> Result<(), Refusal> {
-        self.may_subscribe(who, patterns).await
-    }
-
     /// Starts a stream that [`may_stream`](Self::may_stream) has allowed. What `head` makes of its recovery leaves when the
     /// stream listens, and not before: whoever has seen it gets what is published from then on. Dropping the answer ends it.
     pub async fn stream(
@@ -253,12 +219,12 @@ impl Broker {
         wire: Arc<Wire>,
         head: impl FnOnce(&Recovery) -> Vec<u8> + Send + 'static,
     ) -> Option<Attached> {
-        let Opening { pattern, since, framing, chunked, identity } = opening;
+        let Opening { pattern, since, framing, chunked, identity, seat } = opening;
         // What was published before is not for this stream.
         self.hub.receive_here();
         let wishes = since.into_iter().map(|since| (pattern.clone(), since)).collect();
         let wishes = self.allowed_wishes(&identity, wishes).await;
-        let owner = self.owner(&identity, None);
+        let owner = self.owner(&identity, seat, true);
         let open = move |shard: &mut Shard, wishes: &[(Pattern, Since)]| {
             let (key, recoveries) = shard.open_stream_since(std::slice::from_ref(&pattern), wishes)?;
             if let Some((owner, until)) = owner.clone() {
@@ -274,7 +240,8 @@ impl Broker {
             shard.attach(key, wire, framing, chunked, Some(head.into()))
         };
         self.hub.call(key.shard.into(), attach).await?;
-        Some(attached)
+        // Whoever has revoked its token meanwhile, and ended all that came with it, has not seen this one.
+        self.policy.still(&identity).is_ok().then_some(attached)
     }
 
     /// Starts a stream through an outlet that is woken: its task takes what waits with [`take`](Self::take).

@@ -4,22 +4,20 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bayeux::{
-    Channel, ChannelKind, Draft, Encoded, Message, Payload, Position, Refusal, Reply, Request, Verb,
-};
+use bayeux::{ChannelKind, Draft, Encoded, Message, Payload, Position, Refusal, Reply, Request, Verb};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::once::{Known, Name, Once, Window};
 use super::{Broker, Replies, Spoken};
 use crate::clock::Clock;
 use crate::hub::Key;
-use crate::policy::{Action, Identity};
+use crate::policy::Identity;
 
 /// Repeats of a session's publications: a client that lost its connection repeats what it knows no answer to.
 const SESSIONS: Window = Window { publications: 256, age: Duration::from_secs(120), total: 2_000_000 };
 
-/// Repeats under an `Idempotency-Key`: a back end that lost its connection, or whose job was run twice.
-const KEYS: Window = Window { publications: 65_536, age: Duration::from_secs(600), total: 2_000_000 };
+/// Repeats under an `Idempotency-Key` of one identity: a back end that lost its connection, or whose job was run twice.
+const KEYS: Window = Window { publications: 65_536, age: Duration::from_secs(600), total: 16 * 65_536 };
 
 /// Repeats, by the two ways in which publications are named.
 pub(super) struct Repeats {
@@ -35,6 +33,15 @@ impl Repeats {
     /// A name by which somebody publishes in all of their sessions, as a number.
     pub(super) fn publisher(&self, name: &str) -> NonZeroU64 {
         self.sessions.number(&name)
+    }
+
+    /// Whose `Idempotency-Key`s are told apart from those of others: who has no name shares them with all who have none.
+    fn scope(&self, who: &Identity) -> NonZeroU64 {
+        match (&who.subject, &who.key) {
+            (Some(subject), _) => self.keys.number(&("subject", &**subject)),
+            (None, Some(key)) => self.keys.number(&("key", &*key.name)),
+            (None, None) => self.keys.number(&("nobody", "")),
+        }
     }
 
     pub(super) fn expire(&self) {
@@ -86,7 +93,7 @@ impl Broker {
     /// The policy's refusal.
     pub async fn publish(&self, who: &Identity, draft: Draft, by: By<'_>) -> Result<Position, Refusal> {
         self.may_publish(who, &draft.channel).await?;
-        match self.place(draft, by, |message| self.hub.deliver(message))? {
+        match self.place(who, draft, by, |message| self.hub.deliver(message))? {
             Placed::New(message, ()) => Ok(message.position()),
             Placed::Repeat(position) => Ok(position),
         }
@@ -103,7 +110,20 @@ impl Broker {
         by: By<'_>,
     ) -> Result<Published, Refusal> {
         self.may_publish(who, &draft.channel).await?;
-        match self.place(draft, by, |message| self.hub.deliver_counted(message))? {
+        self.publish_allowed(who, draft, by).await
+    }
+
+    /// The same for what [`may_publish`](Self::may_publish) has allowed already.
+    ///
+    /// # Errors
+    /// Something else was published under the same key.
+    pub async fn publish_allowed(
+        &self,
+        who: &Identity,
+        draft: Draft,
+        by: By<'_>,
+    ) -> Result<Published, Refusal> {
+        match self.place(who, draft, by, |message| self.hub.deliver_counted(message))? {
             Placed::New(message, counts) => {
                 let mut sessions = 0;
                 for count in counts {
@@ -119,9 +139,9 @@ impl Broker {
     ///
     /// # Errors
     /// Something else was published under it.
-    pub fn check_key(&self, key: &str, draft: &Draft) -> Result<(), Refusal> {
+    pub fn check_key(&self, who: &Identity, key: &str, draft: &Draft) -> Result<(), Refusal> {
         let once = &self.repeats.keys;
-        match once.desk(name(once, NonZeroU64::MIN, key, draft)).known() {
+        match once.desk(name(once, self.repeats.scope(who), key, draft)).known() {
             Known::Other => {
                 self.metrics.refused("idempotency_key");
                 Err(Refusal::key_reused())
@@ -130,29 +150,17 @@ impl Broker {
         }
     }
 
-    /// Whether somebody may publish there.
-    ///
-    /// # Errors
-    /// The policy's refusal.
-    pub async fn may_publish(&self, who: &Identity, channel: &Channel) -> Result<(), Refusal> {
-        if let Err(why) = self.allowed(who, Action::Publish(channel)).await {
-            self.metrics.refused("publish_denied");
-            return Err(Refusal::publish_denied(channel.as_str(), &why));
-        }
-        self.hub.admit().await;
-        Ok(())
-    }
-
     /// Gives a publication its place, unless it has one.
     fn place<R>(
         &self,
+        who: &Identity,
         draft: Draft,
         by: By<'_>,
         deliver: impl FnOnce(&Arc<Message>) -> R,
     ) -> Result<Placed<R>, Refusal> {
         let (once, publisher, id, muted, answered) = match by {
             By::Anyone => return Ok(self.place_new(draft.encode(), None, deliver)),
-            By::Key(key) => (&self.repeats.keys, NonZeroU64::MIN, Some(key), None, None),
+            By::Key(key) => (&self.repeats.keys, self.repeats.scope(who), Some(key), None, None),
             By::Session { publisher, id, echoes, answered } => {
                 (&self.repeats.sessions, publisher, id, (!echoes).then_some(publisher), answered)
             }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bayeux::Pattern;
 
-use super::Broker;
+use super::{Broker, Seat};
 use crate::hub::{Key, Woken};
+use crate::policy::Identity;
 
 /// Somebody who waits for the next publication that a pattern matches, and counts as a session meanwhile. Leaving is a drop.
 pub struct Waiter {
@@ -15,12 +16,21 @@ pub struct Waiter {
 }
 
 impl Broker {
-    /// Has somebody wait who [may listen](Self::may_stream).
-    pub async fn waiter(self: &Arc<Self>, pattern: Pattern) -> Option<Waiter> {
+    /// Has somebody wait who [may read](Self::may_read), as long as they are who they are.
+    pub async fn waiter(
+        self: &Arc<Self>,
+        pattern: Pattern,
+        who: &Arc<Identity>,
+        seat: Seat,
+    ) -> Option<Waiter> {
         let woken = Arc::new(Woken::default());
         let outlet = woken.clone();
+        let owner = self.owner(who, seat, true);
         let open = move |shard: &mut crate::hub::Shard| {
             let key = shard.open_stream();
+            if let Some((owner, until)) = owner {
+                shard.own(key, owner, until);
+            }
             shard.subscribe(key, &[pattern]);
             // The last values are for those who read them.
             shard.skip(key);

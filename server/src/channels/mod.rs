@@ -14,7 +14,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::broker::{By, Published};
+use crate::broker::{By, Later, Published};
 use crate::transport::{Answer, Request};
 use crate::transport::{App, Taken, content_type, sentence, status_of};
 
@@ -77,6 +77,9 @@ async fn publish(app: &Arc<App>, request: Request, name: &str, peer: Option<IpAd
         Ok(Some(key)) => By::Key(key),
         Err(why) => return error(app, StatusCode::BAD_REQUEST, KEY_INVALID, why),
     };
+    if let Err(refusal) = app.broker.may_publish_now(&identity, &channel, peer) {
+        return error(app, StatusCode::FORBIDDEN, &refusal.to_string(), "not so fast");
+    }
     let draft = Draft { channel: channel.clone(), id: None, payload };
     match app.broker.publish_counted(&identity, draft, by).await {
         Ok(published) => json(StatusCode::OK, &place(&channel, &published)),
@@ -173,6 +176,15 @@ fn refuse(app: &App, status: StatusCode, why: &str) -> Answer<Taken> {
 fn error(app: &App, status: StatusCode, string: &str, why: &str) -> Response<Body> {
     app.metrics().refused("channel_request");
     json(status, &serde_json::json!({ "error": string, "why": why }))
+}
+
+/// There is no room for one more session, for now.
+fn later(refused: &Later) -> Response<Body> {
+    let Later { refusal, wait, .. } = refused;
+    let value = serde_json::json!({ "error": refusal.to_string(), "why": refusal.sentence() });
+    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &value);
+    response.headers_mut().insert(header::RETRY_AFTER, wait.div_ceil(1000).into());
+    response
 }
 
 fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {

@@ -13,7 +13,7 @@ use http::{Response, StatusCode, Version};
 use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
 
-use super::{error, refuse, shown};
+use super::{error, later, refuse, shown};
 use crate::policy::Identity;
 use crate::transport::{Answer, App, Awaited, Request, Taken, Wanted, closes};
 
@@ -54,7 +54,7 @@ pub(super) async fn answer(
     }
     let since = parameter(query, "since").filter(|since| !since.is_empty()).map(|since| Since::parse(&since));
     let framing = match form {
-        Form::Messages => return messages(app, &request, pattern, since, identity).await,
+        Form::Messages => return messages(app, &request, pattern, since, (identity, peer)).await,
         Form::EventStream => Framing::EventStream { named: pattern.is_wildcard() },
         Form::Lines => Framing::Lines,
         Form::Page => Framing::Page,
@@ -63,8 +63,13 @@ pub(super) async fn answer(
         Form::EventStream => last_event_id(request.headers()).or(since),
         _ => since,
     };
+    let seat = match app.broker.seat(&identity, &pattern, peer) {
+        Ok(seat) => seat,
+        Err(refused) => return Answer::Response(later(&refused)),
+    };
     let chunked = request.version() == Version::HTTP_11;
-    Answer::Take(Taken::Stream(Box::new(Wanted::new(app, pattern, since, framing, chunked, identity))))
+    let wanted = Wanted::new(app, pattern, since, framing, chunked, (identity, seat));
+    Answer::Take(Taken::Stream(Box::new(wanted)))
 }
 
 /// Where a reader of events had come to (WHATWG HTML, "Server-sent events"); empty is nowhere.
@@ -79,7 +84,7 @@ async fn messages(
     request: &Request,
     pattern: Pattern,
     since: Option<Since>,
-    identity: Arc<Identity>,
+    (identity, peer): (Arc<Identity>, Option<IpAddr>),
 ) -> Answer<Taken> {
     let query = request.uri().query().unwrap_or_default();
     let (limit, wait) = match (number(query, "limit", LIMIT), number(query, "wait", WAIT)) {
@@ -99,7 +104,10 @@ async fn messages(
     // Whoever waits hears of what is published from here on, so nothing passes between the page and the wait.
     let waiter = match wait {
         0 => None,
-        _ => app.broker.waiter(pattern.clone()).await,
+        _ => match app.broker.seat(&identity, &pattern, peer) {
+            Ok(seat) => app.broker.waiter(pattern.clone(), &identity, seat).await,
+            Err(refused) => return Answer::Response(later(&refused)),
+        },
     };
     let page = match app.broker.page(&identity, &pattern, since.as_ref(), limit).await {
         Ok(page) => page,

@@ -8,6 +8,9 @@ use toml::{Table, Value};
 
 use crate::listen::Listen;
 
+/// The key whose value is never shown.
+const SECRET: &str = "secret";
+
 /// One thing that a file says wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -36,6 +39,17 @@ pub(super) fn find(text: &str, defaults: &Table) -> Result<Vec<Fault>, toml::de:
     search.compare(document.get_ref(), defaults, "", "");
     search.found.sort_by_key(|fault| fault.line);
     Ok(search.found)
+}
+
+/// What is wrong with a text that is not TOML. The library shows the line; of a file with a secret in it, only its number is shown.
+pub(super) fn without_secrets(text: &str, error: &toml::de::Error) -> String {
+    if !text.contains(SECRET) {
+        return error.to_string();
+    }
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+        None => error.message().to_owned(),
+    }
 }
 
 /// All tables below one, with their headings as they are written.
@@ -89,7 +103,8 @@ impl Search<'_> {
                     continue;
                 }
                 (Some(default), value) if !fits(default, value) => {
-                    format!("{path} is {}, and has to be {}", shown(value), wanted(default, &path))
+                    let shown = if name == SECRET { "no text".to_owned() } else { shown(value) };
+                    format!("{path} is {shown}, and has to be {}", wanted(default, &path))
                 }
                 _ => continue,
             };

@@ -215,7 +215,9 @@ impl Shard {
     /// ended.
     pub fn skip(&mut self, key: Key) -> bool {
         let Some(session) = self.get_mut(key) else { return false };
-        (session.outbox, session.more) = Default::default();
+        session.outbox = Default::default();
+        // Whose it is, it stays.
+        session.more = session.more.take().and_then(|more| more.only_whose()).map(Box::new);
         true
     }
 

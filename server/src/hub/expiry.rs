@@ -10,7 +10,7 @@ use super::outlet::Outlet;
 use super::session::{Ended, Phase};
 use super::shard::Shard;
 
-/// A moment in steps of [`TICK`] since the server started. 2^32 of them are two and a half years.
+/// A moment in steps of [`TICK`] since the server started. 2^32 of them are 2.7 years; what is later is as late as that.
 pub(super) type Tick = u32;
 
 /// How exact deadlines are. The shortest wait that matters on the wire is a client's own `advice.timeout`.
@@ -20,7 +20,7 @@ pub(super) const TICK: Duration = Duration::from_millis(20);
 const BUCKETS: usize = 4096;
 
 pub(super) fn tick(moment: Duration) -> Tick {
-    (moment.as_millis() / TICK.as_millis()) as Tick
+    Tick::try_from(moment.as_millis() / TICK.as_millis()).unwrap_or(Tick::MAX)
 }
 
 /// The first tick at which `after` will have passed since `now`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bayeux::SessionId;
 
 use super::expiry::{TICK, Tick, tick};
+use super::recovery::More;
 use super::session::{Ended, Key, Phase};
 use super::shard::Shard;
 
@@ -65,6 +66,14 @@ pub struct Listed {
     pub queued_messages: usize,
 }
 
+impl More {
+    /// Whose the session is, and nothing else.
+    pub(super) fn only_whose(self) -> Option<More> {
+        let More { owner, until, .. } = self;
+        owner.is_some().then(|| More { owner, until, ..More::default() })
+    }
+}
+
 impl Shard {
     /// Gives a session to somebody, until a moment of the server's clock.
     pub fn own(&mut self, key: Key, owner: Owner, until: Option<Duration>) {
@@ -74,7 +83,7 @@ impl Shard {
         more.owner = Some(owner);
         more.until = until.map(|end| {
             // Not before it: whoever was sent away early would come back with the same token.
-            let end = tick(end + TICK).max(now + 1);
+            let end = tick(end.saturating_add(TICK)).max(now + 1);
             // A token that is good for a short time is warned of at its half.
             let early = tick(WARNING).min((end - now) / 2);
             Until { end, warn: end - early }

@@ -53,11 +53,19 @@ impl Options {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// It has no name, or one that would not fit into a log line.
-    #[error("name = {0:?} must be 1 to 64 letters, digits and -_.")]
+    #[error("name = {0:?} must be 1 to 64 letters, digits and -_., and is not the key")]
     Name(String),
     /// The name is another key's too.
     #[error("another key is called {0:?} too")]
     Twice(String),
+    /// It is another key, by another name.
+    #[error("{0}: this is the same key as {1}, and one of them would not be known by its name")]
+    Same(String, String),
+    /// It says what and not where, or where and not what.
+    #[error(
+        "{0}: may says what and channels says where; it takes both, or neither where rules for key:{0} say it"
+    )]
+    Half(String),
     /// The hash is none.
     #[error("{0}: sha256 must be 64 hexadecimal digits; encke token key makes a key and its hash")]
     Hash(String),
@@ -109,6 +117,9 @@ impl Keys {
             if keys.by_hash.values().any(|known| known.name == key.name) {
                 return Err((number, Invalid::Twice(table.name.clone())));
             }
+            if let Some(known) = keys.by_hash.get(&hash) {
+                return Err((number, Invalid::Same(table.name.clone(), known.name.clone().into())));
+            }
             keys.by_hash.insert(hash, std::sync::Arc::new(key));
         }
         Ok(keys)
@@ -124,9 +135,9 @@ impl Keys {
         secret.starts_with(PREFIX)
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_hash.is_empty()
+    /// Whether there is one of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.by_hash.values().any(|key| *key.name == *name)
     }
 }
 
@@ -180,8 +191,15 @@ fn hex(bytes: &[u8]) -> String {
 fn read(table: &Options) -> Result<([u8; 32], Key), Invalid> {
     let Options { name, sha256, may, channels, admin, expires, rate } = table;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.contains(PREFIX) {
+        // Somebody has put the key itself here.
+        return Err(Invalid::Name(PREFIX.to_owned() + "…"));
+    }
     if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
         return Err(Invalid::Name(name.clone()));
+    }
+    if may.is_empty() != channels.is_empty() {
+        return Err(Invalid::Half(name.clone()));
     }
     let digit = |place: usize| sha256.get(place..place + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
     let bytes: Option<Vec<u8>> = (0..32).map(|byte| digit(2 * byte)).collect();
@@ -229,10 +247,22 @@ mod tests {
         for (bad, reason) in [
             (Options { name: "a b".into(), ..good.clone() }, "name = \"a b\" must be"),
             (good.clone(), "another key is called \"shop\" too"),
+            (Options { name: "b".into(), ..good.clone() }, "b: this is the same key as shop"),
+            (
+                Options { name: format!("encke_{}", "0".repeat(64)), ..good.clone() },
+                "name = \"encke_…\" must",
+            ),
+            (Options { name: "b".into(), may: vec![Verb::Publish], ..good.clone() }, "b: may says what"),
+            (Options { name: "b".into(), channels: vec!["/a".into()], ..good.clone() }, "b: may says what"),
             (Options { name: "b".into(), sha256: "é".repeat(32), ..good.clone() }, "b: sha256 must be"),
             (Options { name: "b".into(), sha256: "+f".repeat(32), ..good.clone() }, "b: sha256 must be"),
             (
-                Options { name: "b".into(), channels: vec!["a".into()], ..good.clone() },
+                Options {
+                    name: "b".into(),
+                    may: vec![Verb::Publish],
+                    channels: vec!["a".into()],
+                    ..good.clone()
+                },
                 "b: \"a\" is not a pattern",
             ),
             (

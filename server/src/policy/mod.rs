@@ -154,8 +154,6 @@ pub struct Policy {
     clock: Clock,
     /// Whether any of them is, so that nobody waits for the lock as long as none is.
     has_revoked: AtomicBool,
-    /// The time since 1970 when the clock stood at nought.
-    started: Duration,
 }
 
 impl Policy {
@@ -171,18 +169,25 @@ impl Policy {
     ) -> Result<Self, Invalid> {
         let rules = Rules::new(&options.rule).map_err(|(number, why)| Invalid::Rule(number, why))?;
         let anonymous = Identity { rights: rules.of(Facts::default()), ..Identity::default() };
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let keys = Keys::new(keys).map_err(|(number, why)| Invalid::Key(number, why))?;
+        // A rule about a key that nobody has would, where it denies, deny nothing.
+        for (rule, number) in options.rule.iter().zip(1..) {
+            let named = rule.who.iter().filter_map(|who| who.strip_prefix("key:"));
+            if let Some(name) = named.clone().find(|name| !keys.has(name)) {
+                return Err(Invalid::Rule(number, rules::InvalidRule::Key(name.to_owned())));
+            }
+        }
+        let revoked: HashMap<_, _> = tokens.revoked.iter().map(|id| (id.as_str().into(), u64::MAX)).collect();
         Ok(Policy {
             open: options.open,
             allows_anonymous: options.anonymous,
             anonymous: Arc::new(anonymous),
             rules,
             tokens: Tokens::new(tokens).map_err(|(number, why)| Invalid::TokenKey(number, why))?,
-            keys: Keys::new(keys).map_err(|(number, why)| Invalid::Key(number, why))?,
+            keys,
             tickets: Tickets::new(clock.clone()),
-            revoked: Mutex::default(),
-            has_revoked: AtomicBool::new(false),
-            started: since.saturating_sub(clock.now()),
+            has_revoked: AtomicBool::new(!revoked.is_empty()),
+            revoked: Mutex::new(revoked),
             clock,
         })
     }
@@ -195,12 +200,13 @@ impl Policy {
 
     /// Seconds since 1970, by the server's clock.
     pub fn now(&self) -> u64 {
-        (self.started + self.clock.now()).as_secs()
+        self.clock.wall().as_secs()
     }
 
     /// When a second since 1970 is on the server's clock.
     pub fn moment(&self, second: u64) -> Duration {
-        Duration::from_secs(second).saturating_sub(self.started)
+        let left = Duration::from_secs(second).saturating_sub(self.clock.wall());
+        self.clock.now().saturating_add(left)
     }
 
     /// The cookie that carries a token; empty for none.
@@ -286,7 +292,7 @@ impl Policy {
     /// Whether `who` may do it, as far as this room knows by itself. Nothing is allocated for what is allowed.
     pub fn check(&self, who: &Identity, action: Action<'_>) -> Decision {
         if self.open {
-            return Decision::Allow;
+            return self.check_rate(who, action);
         }
         if let Err(unknown) = self.still(who) {
             return Decision::Deny(unknown.as_str().into());
@@ -334,6 +340,8 @@ impl Policy {
     /// remembered already.
     pub fn revoke(&self, id: &str, until: u64) -> bool {
         let now = self.now();
+        // For the leeway it would still be taken.
+        let until = until.saturating_add(self.tokens.leeway());
         let mut revoked = self.revoked.lock().expect("nobody panics with this lock");
         if revoked.len() >= REVOKED {
             revoked.retain(|_, until| *until > now);

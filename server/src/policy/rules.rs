@@ -71,6 +71,9 @@ pub enum InvalidRule {
     /// It is about no channel.
     #[error("it has no channels; write, for example, channels = [\"/chat/**\"]")]
     Nowhere,
+    /// It is about an API key that there is not.
+    #[error("key:{0} is nobody: there is no [[key]] of that name")]
+    Key(String),
     /// What stands there is not a pattern.
     #[error("{0:?} is not a pattern: {1}")]
     Pattern(String, String),
@@ -228,8 +231,12 @@ impl Rights {
     fn widest_within(&self, verb: Verb, pattern: &Pattern) -> Option<&Pattern> {
         let mut widest: Option<&Pattern> = None;
         for right in self.rights.iter().filter(|right| right.may & verb.bit() != 0) {
-            let within = pattern.covers(&right.pattern) && self.may_all_quietly(verb, &right.pattern);
-            if within && widest.is_none_or(|known| right.pattern.covers(known)) {
+            let is_wider = |known: &Pattern| right.pattern.covers(known);
+            // What looks at all rules again comes last: one of a thousand may be asked about by anybody.
+            if pattern.covers(&right.pattern)
+                && widest.is_none_or(is_wider)
+                && self.may_all_quietly(verb, &right.pattern)
+            {
                 widest = Some(&right.pattern);
             }
         }
@@ -274,7 +281,9 @@ fn template(text: &str) -> Result<Template, InvalidRule> {
         return Pattern::parse(text).map(Template::Plain).map_err(|why| invalid(why.to_string()));
     }
     // With any name put in it has to be a pattern.
-    let tried = substitute(text, |_| Some("x")).ok_or_else(|| invalid("a { without its }".to_owned()))?;
+    let named = |name: &str| (!name.is_empty()).then_some("x");
+    let tried =
+        substitute(text, named).ok_or_else(|| invalid("a { without its }, or no name in it".to_owned()))?;
     Pattern::parse(&tried).map_err(|why| invalid(why.to_string()))?;
     Ok(Template::Open(text.into()))
 }

@@ -17,9 +17,6 @@ use super::secret::Secret;
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES: usize = 8 * 1024;
 
-/// Claims of one token that rules can name.
-const CLAIMS: usize = 64;
-
 /// The `[tokens]` table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +32,8 @@ pub struct Options {
     pub leeway: Duration,
     /// Whether a token may be without `exp`, and so be good for ever.
     pub endless: bool,
+    /// Tokens that are refused from the start, by their `jti`: what was revoked while the server ran is forgotten when it ends.
+    pub revoked: Vec<String>,
     /// The keys.
     pub key: Vec<KeyOptions>,
 }
@@ -47,6 +46,7 @@ impl Default for Options {
             issuer: Vec::new(),
             leeway: Duration::from_secs(30),
             endless: false,
+            revoked: Vec::new(),
             key: Vec::new(),
         }
     }
@@ -56,7 +56,7 @@ impl Default for Options {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyOptions {
-    /// What a token's `kid` says; without one, the key is tried for tokens without a `kid`.
+    /// What a token's `kid` says. A token without a `kid` is tried with every key of its algorithm.
     pub id: String,
     /// The one algorithm that it is good for: HS256, RS256, PS256, ES256 (each with 384 and 512 too, ES512 apart), EdDSA.
     pub algorithm: String,
@@ -102,6 +102,11 @@ pub enum InvalidKey {
         /// What there is.
         bytes: usize,
     },
+    /// What should be a secret is a key in PEM, which others may know.
+    #[error(
+        "{0} needs a secret, and what is there is a key in PEM: with it, whoever knows the key could make tokens"
+    )]
+    NoSecret(String),
     /// What stands there is not a public key of that algorithm.
     #[error("{0} needs a public key in PEM, as public_key or file: {1}")]
     Pem(String, String),
@@ -179,6 +184,10 @@ impl Tokens {
             true => Refused::Algorithm,
             false => Refused::Malformed,
         })?;
+        // RFC 7515, section 4.1.11: what has to be understood, and is not.
+        if header.crit.is_some() {
+            return Err(Refused::Malformed);
+        }
         let named = |key: &&Key| header.kid.as_deref().is_none_or(|id| *key.id == *id);
         if !self.keys.iter().any(|key| named(&key)) {
             return Err(Refused::UnknownKey);
@@ -241,7 +250,8 @@ impl Tokens {
             id: text(claims, "jti")?,
             expires,
             groups: texts(claims, "groups")?,
-            texts: claims.iter().filter_map(is_text).take(CLAIMS).collect(),
+            // All of them, since a rule that denies may be about any: a token is bounded itself.
+            texts: claims.iter().filter_map(is_text).collect(),
             grants,
         })
     }
@@ -278,6 +288,9 @@ pub(super) fn secret_of(options: &KeyOptions) -> Result<(Algorithm, Vec<u8>), In
         Algorithm::HS384 => 48,
         _ => 32,
     };
+    if bytes.starts_with(b"-----BEGIN") {
+        return Err(InvalidKey::NoSecret(name.clone()));
+    }
     if bytes.len() < least {
         return Err(InvalidKey::Short { algorithm: name.clone(), least, bytes: bytes.len() });
     }

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
+use encke::clock::Clock;
 use encke::config::Config;
 use encke::policy::key;
+use encke::policy::secret::Secret;
 use encke::policy::signer::Signer;
 use encke::policy::token::{Claims, Tokens};
+use encke::policy::{Credentials, Policy};
 use serde_json::{Map, Value};
 
 use super::{Outcome, say};
@@ -109,11 +112,25 @@ impl Check {
             "-" => std::io::read_to_string(std::io::stdin())?,
             token => token.to_owned(),
         };
-        let tokens = Tokens::new(Config::read(&self.config)?.tokens)
-            .map_err(|(number, why)| format!("[[tokens.key]] number {number}: {why}"))?;
-        let claims = tokens
-            .read(token.trim(), now())
-            .map_err(|why| format!("{}: {}", why.as_str(), why.sentence()))?;
+        let Config { rights, tokens, key, .. } = Config::read(&self.config)?;
+        let secret = token.trim();
+        let policy = Policy::new(rights, tokens.clone(), &key, Clock::system())?;
+        let shown = Credentials { secret: Some(Secret::from(secret.to_owned())), ..Credentials::default() };
+        // As the server does it, so that it is refused for the same reason.
+        let identity =
+            policy.identify(&shown).map_err(|why| format!("{}: {}", why.as_str(), why.sentence()))?;
+        if let Some(key) = &identity.key {
+            say(format!("good: the key {}\n", key.name).as_bytes())?;
+            return Ok(());
+        }
+        let tokens =
+            Tokens::new(tokens).map_err(|(number, why)| format!("[[tokens.key]] number {number}: {why}"))?;
+        if tokens.is_empty() {
+            say(b"good: this server is open, and takes no notice of tokens\n")?;
+            return Ok(());
+        }
+        let claims =
+            tokens.read(secret, now()).map_err(|why| format!("{}: {}", why.as_str(), why.sentence()))?;
         say(explain(&claims).as_bytes())?;
         Ok(())
     }

@@ -8,11 +8,11 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use tracing::field::display;
 
 use super::{App, Request};
 use crate::policy::secret::Secret;
 use crate::policy::{Credentials, Identity, Unknown};
+use crate::refusals::{Place, Refused};
 use std::sync::Arc;
 
 /// The sub-protocol that announces a token: `new WebSocket(url, ["bearer", token])`.
@@ -26,22 +26,36 @@ impl App {
         peer: Option<IpAddr>,
     ) -> Result<Arc<Identity>, Box<Response<Body>>> {
         let credentials = self.credentials(request.headers(), request.uri(), peer);
-        self.broker.identify(&credentials).map_err(|unknown| Box::new(self.unauthorized(unknown, peer)))
+        let who = self.broker.identify(&credentials);
+        who.map_err(|unknown| Box::new(self.unauthorized(unknown, request.uri().path(), peer)))
     }
 
+    /// What was shown for this request counts before what a browser sends with every one.
     fn credentials(&self, headers: &HeaderMap, uri: &Uri, peer: Option<IpAddr>) -> Credentials {
-        let secret = bearer(headers).or_else(|| sub_protocol(headers)).or_else(|| {
-            let name = self.broker.policy().cookie();
-            let cookie = (!name.is_empty() && !is_from_elsewhere(headers)).then(|| cookie(headers, name));
-            cookie.flatten()
-        });
-        let ticket = if secret.is_none() { ticket(uri) } else { None };
+        let shown = bearer(headers).or_else(|| sub_protocol(headers));
+        let ticket = if shown.is_none() { ticket(uri) } else { None };
+        let name = self.broker.policy().cookie();
+        let takes_cookie =
+            shown.is_none() && ticket.is_none() && !name.is_empty() && !is_from_elsewhere(headers);
+        let secret = shown.or_else(|| takes_cookie.then(|| cookie(headers, name)).flatten());
         Credentials { address: peer, secret, ticket }
     }
 
-    fn unauthorized(&self, unknown: Unknown, peer: Option<IpAddr>) -> Response<Body> {
+    /// One line of the log for a request that is refused.
+    pub(super) fn say_refused(
+        &self,
+        who: &str,
+        address: Option<IpAddr>,
+        what: &'static str,
+        path: &str,
+        why: &str,
+    ) {
+        self.metrics().refusals.say(Refused { who, address, what, place: Place::Path(path), why });
+    }
+
+    fn unauthorized(&self, unknown: Unknown, path: &str, peer: Option<IpAddr>) -> Response<Body> {
         self.metrics().refused(unknown.as_str());
-        tracing::info!(address = peer.map(display), why = unknown.as_str(), "a request is refused");
+        self.say_refused("unknown", peer, "request", path, unknown.as_str());
         let error = bayeux::Refusal::authentication_failed(unknown.as_str()).to_string();
         let mut response =
             answer(StatusCode::UNAUTHORIZED, &json!({ "error": error, "why": unknown.sentence() }));
@@ -63,12 +77,23 @@ impl App {
             Ok(identity) => identity,
             Err(response) => return *response,
         };
+        let path = request.uri().path();
+        // Nobody has nothing to show for it, and could leave no tickets for others. Nor is there one for another.
+        if self.credentials(request.headers(), request.uri(), peer).secret.is_none() {
+            self.metrics().refused("ticket_for_nobody");
+            self.say_refused(identity.name(), peer, "ticket", path, "ticket_for_nobody");
+            let why = "a ticket is for whoever shows a token or a key, in a header or a cookie";
+            let mut response = super::sentence(StatusCode::UNAUTHORIZED, why);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return response;
+        }
         match self.broker.policy().ticket(&identity) {
             Some((ticket, good)) => {
                 answer(StatusCode::OK, &json!({ "ticket": ticket, "expires_in": good.as_millis() as u64 }))
             }
             None => {
                 self.metrics().refused("too_many_tickets");
+                self.say_refused(identity.name(), peer, "ticket", path, "too_many_tickets");
                 super::sentence(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "too many tickets are out: ask again in half a minute",
@@ -89,13 +114,7 @@ impl App {
             return Ok(identity);
         }
         self.metrics().refused("not_admin");
-        let address = peer.map(display);
-        tracing::info!(
-            address,
-            who = identity.name(),
-            path = request.uri().path(),
-            "the server API is refused"
-        );
+        self.say_refused(identity.name(), peer, "api", request.uri().path(), "not_admin");
         let why = "the server API takes an API key that has admin = true, as Authorization: Bearer";
         let mut response = super::sentence(StatusCode::UNAUTHORIZED, why);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -113,10 +132,13 @@ fn answer(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or_default();
-    let (scheme, secret) = value.split_once(' ').unwrap_or((value, ""));
-    // Something else that a proxy wants to know of.
-    scheme.eq_ignore_ascii_case(BEARER).then(|| Secret::from(secret.trim().to_owned()))
+    headers.get_all(header::AUTHORIZATION).iter().find_map(|value| {
+        // What is no text is no good token, and is not nobody's either.
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let (scheme, secret) = value.split_once(' ').unwrap_or((&value, ""));
+        // Something else that a proxy wants to know of.
+        scheme.eq_ignore_ascii_case(BEARER).then(|| Secret::from(secret.trim().to_owned()))
+    })
 }
 
 /// Whether a token is announced as a WebSocket's sub-protocol.

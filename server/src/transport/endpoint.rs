@@ -47,12 +47,13 @@ impl Accepted {
 /// Answers a request for a Bayeux endpoint.
 pub(super) async fn answer(app: &Arc<App>, mut request: Request, peer: Option<IpAddr>) -> Answer<Taken> {
     let origins = &app.options.origins;
-    if *request.method() == Method::GET
-        && asks_for_script(request.uri().query())
-        && app.visitors.check_script(request.headers(), request.uri(), origins) == Ok(Welcome::Stranger)
-    {
-        // No `Origin` came with it, which would have cost it its user's cookies before.
-        request.headers_mut().remove(header::COOKIE);
+    if *request.method() == Method::GET && asks_for_script(request.uri().query()) {
+        let welcome = app.visitors.check_script(request.headers(), request.uri(), origins);
+        // No `Origin` came with it, which would have cost it its user's cookies before. Nor has an old browser to say where the
+        // page is that asks.
+        if welcome == Ok(Welcome::Stranger) || !says_where(request.headers()) {
+            request.headers_mut().remove(header::COOKIE);
+        }
     }
     let identity = match app.identify(&request, peer) {
         Ok(identity) => identity,
@@ -120,6 +121,11 @@ fn asks_for_script(query: Option<&str>) -> bool {
     query.split('&').any(|pair| pair.starts_with("message=") || pair.starts_with("jsonp="))
 }
 
+/// Whether a browser says of which page a request for a script is.
+fn says_where(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::REFERER) || headers.contains_key("sec-fetch-site")
+}
+
 /// `callback-polling` (Bayeux 1.0, section 6.2): what is sent stands in the URL, what is answered is a script. It never
 /// carries a token: a URL ends up in logs.
 async fn script(
@@ -136,6 +142,7 @@ async fn script(
     }
     if let Err(why) = app.visitors.check_script(request.headers(), request.uri(), &app.options.origins) {
         app.metrics().refused("visitor");
+        app.say_refused("a page that loads scripts", peer, "visit", request.uri().path(), why);
         return Answer::Response(sentence(StatusCode::FORBIDDEN, why));
     }
     let query = request.uri().query().unwrap_or_default();

@@ -27,7 +27,6 @@ use http::{Response, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use tower_service::Service;
-use tracing::field::display;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use connection::run;
@@ -187,8 +186,9 @@ impl App {
             Ok(welcome) => welcome,
             Err(why) => {
                 self.metrics().refused("visitor");
-                let (address, origin) = (peer.map(display), request.headers().get(header::ORIGIN));
-                tracing::info!(address, ?origin, path = request.uri().path(), why, "a visitor is refused");
+                let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str());
+                let who = format!("a page of {}", origin.and_then(Result::ok).unwrap_or("nowhere"));
+                self.say_refused(&who, peer, "visit", request.uri().path(), why);
                 return Answer::Response(sentence(StatusCode::FORBIDDEN, why));
             }
         };

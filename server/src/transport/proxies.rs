@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metrics;
+use crate::refusals::{Place, Refused};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -91,7 +92,9 @@ impl Proxies<'_> {
                 // Most proxies write one of them and let the other pass, and nobody knows which: a client could
                 // call itself anything in the one that passes.
                 metrics.refused("forwarded_in_two_ways");
-                tracing::info!(forwarded = ?one, x_forwarded_for = ?other, "a proxy says two things, and neither is believed");
+                let who = format!("a proxy of {} and {}", shown(one), shown(other));
+                let (why, place) = ("forwarded_in_two_ways", Place::Nowhere);
+                metrics.refusals.say(Refused { who: &who, address: peer, what: "forwarded", place, why });
                 unknown(peer)
             }
             (Some(client), _) | (None, Some(client)) => client,
@@ -131,6 +134,10 @@ impl Proxies<'_> {
 /// client that could be without an address would be without its bounds.
 fn unknown(proxy: Option<IpAddr>) -> Option<IpAddr> {
     proxy.or(Some(Ipv4Addr::UNSPECIFIED.into()))
+}
+
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or("nobody".to_owned(), |address| address.to_string())
 }
 
 /// An address as proxies write it: alone, or with a port, and then (RFC 3986) with brackets if it has colons.

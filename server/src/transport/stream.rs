@@ -6,7 +6,7 @@ use bayeux::{Framing, Pattern, Since};
 
 use super::scratch::{self, Read};
 use super::{App, cors};
-use crate::broker::{Attached, Opening, recovery_json};
+use crate::broker::{Attached, Opening, Seat, recovery_json};
 use crate::hub::{Recovery, Wire};
 use crate::metrics::Connection;
 use crate::policy::Identity;
@@ -35,14 +35,14 @@ impl Wanted {
         since: Option<Since>,
         framing: Framing,
         chunked: bool,
-        identity: Arc<Identity>,
+        (identity, seat): (Arc<Identity>, Seat),
     ) -> Self {
         let tells = since.is_some();
         // A browser resumes from the last id it has heard of. So that it has one from the beginning, it is told where
         // now is: nothing is lost even when its connection breaks before the first message.
         let names_now = matches!(framing, Framing::EventStream { .. }) && app.broker.has_history(&pattern);
         let since = since.or(names_now.then_some(Since::Now));
-        Wanted { opening: Opening { pattern, since, framing, chunked, identity }, tells, reader: None }
+        Wanted { opening: Opening { pattern, since, framing, chunked, identity, seat }, tells, reader: None }
     }
 
     fn name(&self) -> &'static str {

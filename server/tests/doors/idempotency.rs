@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::guard::{guarded, token};
 use crate::history::keep;
 use crate::server::Encke;
 use crate::socket::Socket;
@@ -109,6 +110,38 @@ fn one_key_is_for_all_channels_of_a_publication() {
     // Nor is it a key of the other door.
     assert_eq!(post(&encke, "/channels/e", "job-1", "1").status, 200);
     assert_eq!(listener.message()["channel"], "/e");
+}
+
+/// Whoever guesses a key swallows nobody's publication.
+#[test]
+fn a_key_is_its_senders() {
+    let (encke, key) = guarded(|config| keep(config, "/chat/**", 10));
+    let hour = Duration::from_secs(3600);
+    let sent = |secret: &str, data: &str| {
+        let headers = format!(
+            "Content-Type: application/json\r\nIdempotency-Key: order-1\r\nAuthorization: Bearer {secret}\r\n"
+        );
+        let response = encke.wire().post_with("/channels/chat/1", &headers, data).response();
+        (response.status, response.json()["repeated"] == true)
+    };
+    let (alice, bob) = (token("alice", hour), token("bob", hour));
+    // A subject that is called like the key is somebody else, too.
+    let app = token("app", hour);
+    for secret in [&alice, &bob, &key, &app] {
+        assert_eq!(sent(secret, "1"), (200, false));
+    }
+    for secret in [&alice, &bob, &key, &app] {
+        assert_eq!(sent(secret, "1"), (200, true));
+        assert_eq!(sent(secret, "2").0, 422);
+    }
+    // A newer token is of the same one.
+    assert_eq!(sent(&token("alice", 2 * hour), "1"), (200, true));
+    let body = json!({"channel": "/chat/1", "data": 1}).to_string();
+    let headers = format!("Idempotency-Key: job-1\r\nAuthorization: Bearer {key}\r\n");
+    let publish =
+        || Wire::connect(encke.internal).post_with("/api/publish", &headers, &body).response().json();
+    assert_ne!(publish()["published"][0]["repeated"], true);
+    assert_eq!(publish()["published"][0]["repeated"], true);
 }
 
 #[test]

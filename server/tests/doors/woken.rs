@@ -180,6 +180,7 @@ async fn a_stream_begins_where_its_own_shard_has_not_come_to_yet() {
         framing: Framing::Lines,
         chunked: false,
         identity: Arc::default(),
+        seat: Default::default(),
     };
     let head = |recovery: &encke::hub::Recovery| {
         assert_eq!(recovery.recovered, Some(Ok(())));
