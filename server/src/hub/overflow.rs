@@ -53,9 +53,16 @@ impl Shard {
     /// blocked, absent, or owes acknowledgements.
     pub(super) fn overflow(&mut self, slot: u32, message: &Arc<Message>, urgent: bool) {
         let session = &self.sessions[slot as usize];
+        if session.is_free() && session.outbox.sent() == 0 && session.outbox.has_messages() {
+            // A connection that has only just come. Were nothing handed over before the next message is pushed, a client that moves
+            // with each one that it publishes to itself would pass every bound.
+            self.flush(slot);
+        }
+        let session = &self.sessions[slot as usize];
         let tells = session.more.as_ref().is_some_and(|more| more.has_lost());
         if tells && (session.is_free() || self.options.has_room(&session.outbox, message)) {
             self.tell_lost(slot);
+            self.give_up_for(slot, message);
             return self.push(slot, message, urgent);
         }
         let number = Class::of(message.position());
@@ -78,11 +85,7 @@ impl Shard {
             return;
         }
         if free {
-            // Its connection takes everything, and acknowledges late. What has been handed over longest is given up: if the
-            // connection fails now, the client is told.
-            while !self.options.has_room(&session.outbox, message) && session.give_up_oldest() {
-                self.metrics.given_up.inc();
-            }
+            self.give_up_for(slot, message);
             return self.push(slot, message, urgent);
         }
         self.metrics.dropped("overflow", 1);
@@ -116,6 +119,17 @@ impl Shard {
                 for pattern in self.listening(slot, message) {
                     self.lose(slot, pattern, "overflow");
                 }
+            }
+        }
+    }
+
+    /// Makes room where the connection takes everything, and the client acknowledges late. What has been handed over longest is
+    /// given up: if the connection fails now, the client is told.
+    fn give_up_for(&mut self, slot: u32, message: &Arc<Message>) {
+        let session = &mut self.sessions[slot as usize];
+        if session.is_free() {
+            while !self.options.has_room(&session.outbox, message) && session.give_up_oldest() {
+                self.metrics.given_up.inc();
             }
         }
     }
