@@ -174,7 +174,7 @@ export async function matrix(seed, count = AT_ONCE) {
   for (const own of policies) own.rules = own.rules.filter(({ may, may_not }) => may.length + may_not.length > 0);
 
   const encke = await guarded({
-    tokens: `${PLAIN}\n[[key]]\nname = "shop"\nsha256 = "${sha256}"\n`, rules: tables(policies), doors: "callback_polling = true",
+    tokens: `${PLAIN}\n[[key]]\nname = "shop"\nsha256 = "${sha256}"\n[[key]]\nname = "other"\nsha256 = "${"0".repeat(64)}"\n`, rules: tables(policies), doors: "callback_polling = true",
   });
   const wrong = [];
   let asked = 0;
