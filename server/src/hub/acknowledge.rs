@@ -64,6 +64,11 @@ impl Shard {
     /// A connect has come, on `wire` if that is a socket. Lets go of what it acknowledges, and fills the outbox from
     /// what was missed. What was handed to a connection that is no more waits again.
     pub fn arrived(&mut self, key: Key, acknowledged: Acknowledged, wire: Option<&Arc<Wire>>) {
+        if wire.is_some_and(|wire| wire.is_closing()) {
+            // It was said on a socket that another connection has taken the place of, whose reader has yet to see that: nothing
+            // of what the other one is handed waits again.
+            return;
+        }
         let Some(session) = self.get_mut(key) else { return };
         if session.ack() != Ack::None {
             let is_new = match wire {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bayeux::{Channel, Draft, Framing, Pattern, Payload, Position};
+use bayeux::{Ack, Acknowledged, Channel, Draft, Framing, Pattern, Payload, Position};
 use proptest::prelude::*;
 
 use super::shard::Shard;
@@ -252,6 +252,27 @@ async fn a_woken_outlet_is_woken_and_takes_what_waits_in_order() {
     shard.end(key.slot, Ended::Closed);
     woken.waiting().await;
     assert!(!shard.has(key));
+}
+
+#[tokio::test]
+async fn what_is_still_said_on_a_socket_that_was_left_repeats_nothing_on_the_next() {
+    let mut shard = shard(Options::default());
+    let (key, _) = shard.handshake();
+    shard.settle(key, Ack::Count, None);
+    shard.subscribe(key, &[Pattern::parse("/a").unwrap()]);
+    let [(old, _), (new, heard)] =
+        [line(1000), line(1000)].map(|(end, client)| (Wire::simulated(end), client));
+    assert!(shard.attach(key, old.clone(), Framing::WebSocket, false, None));
+    assert!(shard.attach(key, new.clone(), Framing::WebSocket, false, None));
+    publish(&mut shard, "/a");
+    shard.flush(key.slot);
+    let sent = heard.waiting();
+    assert!(sent > 0);
+    // Its reader has not yet seen that it is closed. The connect comes too late to take the session, as attaching it says.
+    shard.arrived(key, Acknowledged::First(0), Some(&old));
+    assert!(!shard.attach(key, old, Framing::WebSocket, false, None));
+    shard.flush(key.slot);
+    assert_eq!(heard.waiting(), sent, "it came again");
 }
 
 #[test]
