@@ -63,7 +63,8 @@ impl Broker {
         let wishes = request.wishes();
         let (ack, publisher) =
             (wishes.ack, wishes.publisher.as_deref().map(|name| self.repeats.publisher(name)));
-        let owner = self.owner(&identity, seat, request.token().is_none());
+        let by_door = request.token().is_none() && !door.ticket;
+        let owner = self.owner(&identity, seat, by_door);
         let made = self.hub.call(self.hub.here(), move |shard| {
             let (key, id) = shard.handshake();
             shard.settle(key, ack, publisher);
