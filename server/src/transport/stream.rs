@@ -69,10 +69,12 @@ impl Wanted {
             ),
             _ => "",
         };
-        let coding = if self.opening.chunked { "Transfer-Encoding: chunked" } else { "Connection: close" };
+        // What ends with a last chunk would else be taken for a connection that waits for the next request.
+        let coding = if self.opening.chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
         let mut head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nCache-Control: no-store, no-transform\r\n\
-             X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n{cors}{policy}{coding}\r\n\r\n"
+             X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n{cors}{policy}{coding}\
+             Connection: close\r\n\r\n"
         )
         .into_bytes();
         let first = self.beginning(recovery);

@@ -89,6 +89,8 @@ fn events_are_payloads_named_when_the_pattern_is_wide() {
     let (mut exact, head) = stream(&encke, "/channels/a/b", "Accept: text/event-stream\r\n");
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
     assert_eq!(head.header("x-accel-buffering"), Some("no"));
+    // It ends by a last chunk when the server ends it, and then nobody may send another request on it.
+    assert_eq!(head.header("connection"), Some("close"));
     assert_eq!(head.header("cache-control"), Some("no-store, no-transform"));
     assert_eq!(head.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(head.header("vary"), Some("Accept, Origin"));

@@ -48,6 +48,7 @@ story("every stream asks proxies to keep their hands off", async ({ encke, later
   for (const as of ["lines", "event-stream"]) {
     const { headers } = later(await Stream.open(encke.url(`/channels/a?as=${as}`))).head;
     assert.equal(headers["x-accel-buffering"], "no", as);
+    assert.equal(headers.connection, "close", as);
     assert.match(headers["cache-control"], /no-store/, as);
     assert.match(headers["cache-control"], /no-transform/, as);
   }
