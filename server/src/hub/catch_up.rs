@@ -6,7 +6,7 @@ use bayeux::{Message, Pattern, Position};
 
 use super::outlet::Outlet;
 use super::past::{Portion, Span};
-use super::recovery::Gate;
+use super::recovery::{Begins, Gate};
 use super::session::{Key, Phase};
 use super::shard::Shard;
 use super::standing;
@@ -94,7 +94,7 @@ impl Shard {
         while let Some(replay) = gate.replays.front_mut() {
             let Some(portion) = self.portion(slot).filter(|_| take(reads)) else { return false };
             let (class, pattern, span) = (gate.class, &replay.pattern, replay.span);
-            if replay.latest {
+            if replay.begins == Begins::Latest {
                 replay.span.after = past.latest(class, pattern, span, portion, &mut out);
             } else {
                 let mut lost = 0;
@@ -104,7 +104,7 @@ impl Shard {
                 if lost > replay.told {
                     replay.told = lost;
                     // Whoever asked for all that is kept, and has had nothing of it, gets all that is kept now.
-                    if span.after > 0 {
+                    if span.after > 0 || replay.begins == Begins::There {
                         self.lose(slot, pattern.clone(), "too_old");
                     }
                 }

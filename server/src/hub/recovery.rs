@@ -86,7 +86,7 @@ pub(super) struct Gate {
 impl Gate {
     /// Up to where its reader has been handed everything.
     pub(super) fn reached(&self, classes: &[Class]) -> Position {
-        let replay = self.replays.iter().find(|replay| !replay.latest);
+        let replay = self.replays.iter().find(|replay| replay.begins != Begins::Latest);
         let sequence = replay.map_or(self.after, |replay| replay.span.after);
         Position { epoch: classes[self.class].epoch, sequence }
     }
@@ -95,9 +95,19 @@ impl Gate {
 pub(super) struct Replay {
     pub(super) pattern: Pattern,
     pub(super) span: Span,
-    /// Only the newest message of each channel.
-    pub(super) latest: bool,
+    pub(super) begins: Begins,
     pub(super) told: u64,
+}
+
+/// Where a replay begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// Behind a place that the client has named. What is gone from there on is missing.
+    There,
+    /// With all that is kept when it is read.
+    Whole,
+    /// With the newest message of each channel, and there is nothing else.
+    Latest,
 }
 
 impl Shard {
@@ -182,12 +192,17 @@ impl Shard {
                     None => (None, Some(Missing::Unknown)),
                 },
             };
+            let begins = match (since, missing) {
+                // It has been told that nothing of what it had seen is here.
+                (Since::All, _) | (_, Some(Missing::NewEpoch)) => Begins::Whole,
+                _ => Begins::There,
+            };
             worst = worst.max(missing);
             let from = after.unwrap_or(self.seen[number]);
             recovery.from.set(Position { epoch: class.epoch, sequence: from });
             match after {
-                Some(after) => self.replay(key, number, pattern, after, false),
-                None if class.last_value => self.replay(key, number, pattern, 0, true),
+                Some(after) => self.replay(key, number, pattern, after, begins),
+                None if class.last_value => self.replay(key, number, pattern, 0, Begins::Latest),
                 None => {}
             }
             // Behind a gate that was shut before, what it has not let through yet is live for this subscription too.
@@ -227,7 +242,7 @@ impl Shard {
         let classes = self.classes.clone();
         for (number, class) in classes.iter().enumerate() {
             if class.last_value && class.may_have(pattern) {
-                self.replay(key, number, pattern, 0, true);
+                self.replay(key, number, pattern, 0, Begins::Latest);
                 self.catch_up_after_reply(key.slot);
             }
         }
@@ -243,7 +258,7 @@ impl Shard {
         }
     }
 
-    fn replay(&mut self, key: Key, class: usize, pattern: &Pattern, after: u64, latest: bool) {
+    fn replay(&mut self, key: Key, class: usize, pattern: &Pattern, after: u64, begins: Begins) {
         let seen = self.seen[class];
         let lost = self.past.lost(class, pattern);
         let Some(session) = self.get_mut(key) else { return };
@@ -252,7 +267,7 @@ impl Shard {
             Some(place) => place,
             None if after < seen => {
                 self.shut_gate(key.slot, class, seen);
-                return self.replay(key, class, pattern, after, latest);
+                return self.replay(key, class, pattern, after, begins);
             }
             None => return,
         };
@@ -262,7 +277,7 @@ impl Shard {
         // A pattern is replayed once at a time: who asks again begins again, and who says where needs no last values.
         gate.replays.retain(|replay| replay.pattern != *pattern);
         if span.after < span.until {
-            gate.replays.push_back(Replay { pattern: pattern.clone(), span, latest, told: lost });
+            gate.replays.push_back(Replay { pattern: pattern.clone(), span, begins, told: lost });
         }
     }
 

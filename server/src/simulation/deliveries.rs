@@ -38,7 +38,9 @@ impl Client {
             let now = scene.model.moment();
             let patterns = message["data"]["subscription"].as_array().cloned().unwrap_or_default();
             for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.known) {
-                if patterns.iter().any(|pattern| pattern == subscription.stream.pattern) {
+                // What was given up may have been for one that has been left since: a notice names those that are there.
+                let is_past = !subscription.is_in() && message["data"]["count"].is_u64();
+                if is_past || patterns.iter().any(|pattern| pattern == subscription.stream.pattern) {
                     subscription.stream.log.push(Entry::Gap(Vec::new()));
                     if subscription.is_in() {
                         subscription.stream.log.push(Entry::Known(now));

@@ -69,6 +69,7 @@ const REMEMBERED: &[(u64, &str)] = &[
     (37, "a table that drops its oldest drops another's"),
     (43, "acknowledgements are asked for when the outbox is full already"),
     (73126, "a connect is held while messages wait for what it would acknowledge"),
+    (40904, "a cursor from before the first message is taken for the wish to have all that is kept"),
     (88073, "a client that moves with each message that it publishes to itself passes every bound"),
 ];
 
