@@ -28,7 +28,9 @@ export class Reader {
   static async open(encke, pattern) {
     const reader = new Reader();
     const signal = reader.#abort.signal;
-    const response = await fetch(encke.url(`/channels${pattern}?as=lines`), { signal });
+    const ask = () => fetch(encke.url(`/channels${pattern}?as=lines`), { signal });
+    // `fetch` keeps connections, and may not have noticed yet that one is to a server that was killed.
+    const response = await ask().catch(ask);
     assert.equal(response.status, 200);
     reader.#read(response).catch(() => {}); // the server was stopped, or we were
     return reader;
